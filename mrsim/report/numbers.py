@@ -1,0 +1,180 @@
+"""Numbers as a report shows them: digits to the half-width of their interval, never more.
+
+A number of the simulation is known to its interval only. So a number is rounded to the decade of the half-width before
+it is shown, one digit finer where the half-width begins with 1 or 2, so that rounding costs less than a sixth of it.
+A number without an interval is shown to three significant digits.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+NEVER = "never"
+BEYOND_HORIZON = "> horizon"
+NOTHING = "-"
+
+_SIGNIFICANT = 3
+_FINER_BELOW = 3.0
+_SECONDS_BELOW = 100.0
+_MINUTE_S = 60.0
+_HOUR_S = 3600.0
+_COARSE_STEPS_S = (10.0, _MINUTE_S, 10 * _MINUTE_S, _HOUR_S)
+
+Quantity = Literal["duration", "count", "share", "flag"]
+
+
+def step_of(value: float, half_width: float = 0.0) -> float:
+    """Return the decade to which a number is shown.
+
+    Parameters
+    ----------
+    value
+        The number, in any unit.
+    half_width
+        Half the width of its interval in the same unit; 0, infinite or nan if there is none.
+
+    Returns
+    -------
+    float
+        A power of ten: the decade of the half-width (one finer where that begins with 1 or 2), or that of the third
+        significant digit of the value.
+    """
+    if half_width > 0 and math.isfinite(half_width):
+        return 10.0 ** math.floor(math.log10(half_width / _FINER_BELOW))
+    if value == 0 or not math.isfinite(value):
+        return 1.0
+    return 10.0 ** (math.floor(math.log10(abs(value))) - _SIGNIFICANT + 1)
+
+
+def decimal(value: float, step: float) -> str:
+    """Return a number rounded to a power of ten, with as many decimals as that shows and thousands set apart."""
+    digits = max(0, -math.floor(math.log10(step) + 0.5))
+    rounded = round(value / step) * step if step >= 1 else value
+    return f"{rounded:,.{digits}f}".replace(",", " ")
+
+
+def duration(seconds: float, half_width_s: float = 0.0) -> str:
+    """Return a duration as people write it, such as ``4 min 32 s``, ``82.4 s`` or ``12 ms``.
+
+    Parameters
+    ----------
+    seconds
+        The duration; infinite is ``never``, nan is ``-``.
+    half_width_s
+        Half the width of its interval in seconds; the digits shown follow from it.
+    """
+    if math.isnan(seconds):
+        return NOTHING
+    if math.isinf(seconds):
+        return NEVER
+    sign, size = ("-" if seconds < 0 else ""), abs(seconds)
+    if size == 0:
+        return "0 s"
+    step = step_of(size, half_width_s)
+    rounded = round(size / step) * step
+    if rounded >= _SECONDS_BELOW or step >= _MINUTE_S:
+        return sign + _clock(size, step)
+    largest = max(rounded, step) + 1e-12
+    unit, scale = ("s", 1.0) if largest >= 1 else ("ms", 1e3) if largest >= 1e-3 else ("µs", 1e6)
+    return sign + f"{_plain(size * scale, step * scale, exact=half_width_s == 0)} {unit}"
+
+
+def _plain(value: float, step: float, *, exact: bool) -> str:
+    """Return a decimal; without an interval, zeros at the end say nothing and are dropped."""
+    text = decimal(value, step)
+    return text.rstrip("0").rstrip(".") if exact and "." in text else text
+
+
+def _clock(seconds: float, step_s: float) -> str:
+    """Return minutes and hours: whole seconds at the finest, coarser where the interval is wide."""
+    step = next((coarse for coarse in reversed(_COARSE_STEPS_S) if step_s >= coarse), 1.0)
+    whole = int(round(seconds / step) * step)
+    hours, rest = divmod(whole, int(_HOUR_S))
+    minutes, left = divmod(rest, int(_MINUTE_S))
+    parts = [f"{hours} h"] if hours else []
+    if minutes or (not hours and not left):
+        parts.append(f"{minutes} min")
+    if left:
+        parts.append(f"{left} s")
+    return " ".join(parts)
+
+
+def share(value: float, half_width: float = 0.0) -> str:
+    """Return a share as per cent, such as ``0.43 %``."""
+    if math.isnan(value):
+        return NOTHING
+    percent = value * 100
+    step = min(step_of(percent, half_width * 100), 1.0)
+    return f"{_plain(percent, step, exact=half_width == 0)} %"
+
+
+def count(value: float, half_width: float = 0.0) -> str:
+    """Return a count, such as ``2 870``; a mean count keeps the decimals that its interval supports."""
+    if not math.isfinite(value):
+        return NOTHING if math.isnan(value) else "infinite"
+    if half_width == 0 and value == round(value):
+        return decimal(value, 1.0)
+    return decimal(value, step_of(value, half_width))
+
+
+def number(kind: Quantity, value: float, half_width: float = 0.0) -> str:
+    """Return a number of a metric's kind (see :mod:`mrsim.metrics`) as it is shown."""
+    if kind == "duration":
+        return duration(value, half_width)
+    if kind == "count":
+        return count(value, half_width)
+    return share(value, half_width)
+
+
+def interval(kind: Quantity, low: float, high: float, *, step_from: float | None = None) -> str:
+    """Return an interval, such as ``[80.9, 84.1] s`` written ``[80.9 s, 84.1 s]``; an open end is shown as such.
+
+    Parameters
+    ----------
+    kind
+        The metric's kind.
+    low, high
+        The bounds; ``high`` may be infinite.
+    step_from
+        Half-width that sets the digits; half the width of the interval itself if not given.
+    """
+    half = half_width(low, high) if step_from is None else step_from
+    top = "?" if math.isinf(high) else number(kind, high, half)
+    bottom = "?" if math.isinf(low) else number(kind, low, half)
+    return f"[{bottom}, {top}]"
+
+
+def half_width(low: float, high: float) -> float:
+    """Return half the width of an interval; 0 if it is open."""
+    return (high - low) / 2 if math.isfinite(high) and math.isfinite(low) else 0.0
+
+
+def event_rate(events: int, trials: int, low: float, high: float) -> str:
+    """Return a rate of trials, such as ``13 of 3000 = 0.43 % [0.26 %, 0.69 %]`` or ``0 of 1000 (<= 0.30 %)``."""
+    if trials == 0:
+        return NOTHING
+    if events == 0:
+        return f"0 of {trials} (<= {_two_digits(high)} %)"
+    if events == trials:
+        return f"{trials} of {trials} (>= {_floor_digits(low)} %)"
+    half = half_width(low, high)
+    return f"{events} of {trials} = {share(events / trials, half)} {interval('share', low, high)}"
+
+
+def _two_digits(value: float) -> str:
+    """Return an upper bound as per cent, two significant digits, never below the bound itself."""
+    percent = value * 100
+    if percent <= 0:
+        return "0"
+    step = 10.0 ** (math.floor(math.log10(percent)) - 1)
+    return decimal(math.ceil(percent / step - 1e-9) * step, min(step, 1.0))
+
+
+def _floor_digits(value: float) -> str:
+    """Return a lower bound near one as per cent: as close to 100 as its distance supports, never above the bound."""
+    rest = 100 - value * 100
+    if rest <= 0:
+        return "100"
+    step = 10.0 ** (math.floor(math.log10(rest)) - 1)
+    return decimal(100 - math.ceil(rest / step - 1e-9) * step, min(step, 1.0))

@@ -1,0 +1,206 @@
+"""The story of one trial: what happened and why, who could write where, and where the time went."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from math import isfinite, isinf
+from typing import TYPE_CHECKING
+
+from mrsim.report.columns import outage_parts
+from mrsim.report.layout import DEFAULT_WIDTH, Column, Page
+from mrsim.report.numbers import duration
+from mrsim.trace import NO_EVENT, Change, StoreTrace, Trace
+
+if TYPE_CHECKING:
+    from mrsim.scenario.model import Scenario
+
+_EVENTS = (
+    Column("#", "right"),
+    Column("after the fault", "right"),
+    Column("what"),
+    Column("where", wraps=True),
+    Column("because of", "right"),
+    Column("which took", "right"),
+    Column("spent on"),
+    Column("note", wraps=True),
+)
+_ACKS = (
+    Column("node"),
+    Column("history", "right"),
+    Column("from", "right"),
+    Column("until", "right"),
+    Column("for", "right"),
+    Column("began by", "right"),
+    Column("ended by", "right"),
+    Column("note", wraps=True),
+)
+
+
+def story(
+    trace: Trace,
+    values: Mapping[str, float] | None = None,
+    *,
+    scenario: Scenario | None = None,
+    width: int = DEFAULT_WIDTH,
+    colour: bool = False,
+) -> str:
+    """Tell one trial.
+
+    Parameters
+    ----------
+    trace
+        What the trial left behind.
+    values
+        The trial's columns as measured (``phase_at_s{...}`` and ``phase_s{...}`` are read); without them the section on
+        where the time went is left out.
+    scenario
+        Gives the trial its title and its faults their names; optional.
+    width
+        Characters per line.
+    colour
+        Whether to use terminal colours.
+    """
+    page = Page(width, colour=colour)
+    _opening(page, trace, scenario)
+    _what_happened(page, trace)
+    for name, store in trace.stores.items():
+        _who_could_write(page, name, store, trace)
+    _where_clients_were_sent(page, trace)
+    if values is not None:
+        _where_time_went(page, values)
+    _without_effect(page, trace, scenario)
+    return page.text()
+
+
+def after_fault(at_s: float, trace: Trace) -> str:
+    """Return a time as seen from the first fault, such as ``+4 min 32 s``; from the start if there was no fault."""
+    if isinf(at_s):
+        return "start" if at_s < 0 else "end"
+    origin = trace.fault_s if isfinite(trace.fault_s) else 0.0
+    return instant(at_s - origin)
+
+
+def instant(seconds: float) -> str:
+    """Return a signed time to the tenth of a second, such as ``+4 min 32.1 s``; below a second in milliseconds."""
+    if 0 < abs(seconds) < 1:
+        return f"{seconds * 1e3:+.3g} ms"
+    tenths = round(abs(seconds) * 10)
+    sign = "-" if seconds < 0 and tenths else "+"
+    minutes, rest = divmod(tenths, 600)
+    hours, minutes = divmod(minutes, 60)
+    head = f"{hours} h {minutes:02d} min " if hours else f"{minutes} min " if minutes else ""
+    return f"{sign}{head}{rest / 10:{'04.1f' if head else '.1f'}} s"
+
+
+def _opening(page: Page, trace: Trace, scenario: Scenario | None) -> None:
+    title = f"{scenario.name}: " if scenario else ""
+    page.line(f"{title}trial {trace.trial} of seed {trace.seed}")
+    when = f"at {duration(trace.fault_s)}" if isfinite(trace.fault_s) else "none within the horizon"
+    end = f"nothing could change after {duration(trace.end_s)}" if trace.stopped_early else "watched to the horizon"
+    page.line(f"first fault: {when}; horizon: {duration(trace.horizon_s)}; {end}")
+
+
+def _what_happened(page: Page, trace: Trace) -> None:
+    page.heading("What happened", "times count from the first fault; '#' numbers the events")
+    rows = []
+    for index in sorted(range(len(trace.events)), key=lambda i: (trace.events[i].at_s, i)):
+        event = trace.events[index]
+        caused = event.cause != NO_EVENT
+        took = duration(event.at_s - trace.events[event.cause].at_s) if caused else ""
+        why = f"because of #{event.cause}" if caused else ""
+        row = (str(index), after_fault(event.at_s, trace), event.kind, event.subject, why, took, event.phase, event.note)
+        rows.append(row)
+    if rows:
+        page.table(_EVENTS, rows)
+    else:
+        page.line("nothing", indent=2)
+
+
+def _who_could_write(page: Page, name: str, store: StoreTrace, trace: Trace) -> None:
+    page.heading(f"Who could write: {name}", "a history is one line of WAL; commits before its fork are shared")
+    for index, history in enumerate(store.histories):
+        if history.parent < 0:
+            text = f"history {index}: {history.node}, from the start"
+        else:
+            text = (
+                f"history {index}: {history.node}, forked from history {history.parent} at commit time "
+                f"{after_fault(history.forked_at_s, trace)}, writable from {after_fault(history.began_s, trace)}"
+            )
+        page.line(text + _fate(store, index), indent=2)
+    rows = []
+    for node, spans in store.acks.items():
+        for span in spans:
+            doubt = span.end_s - span.acked_until_s
+            began = after_fault(span.start_s, trace) if span.start_s > 0 else "start"
+            ended = after_fault(span.end_s, trace) if span.end_s < trace.horizon_s else "end"
+            note = f"its last {duration(doubt)} executed, not acknowledged: in doubt" if 0 < doubt < float("inf") else ""
+            length = duration(min(span.end_s, trace.horizon_s) - max(span.start_s, 0.0))
+            causes = (_number(span.began_by), _number(span.ended_by))
+            rows.append((node, str(span.history), began, ended, length, *causes, note))
+    if rows:
+        page.table(_ACKS, rows)
+    else:
+        page.line("no node could acknowledge a write", indent=2)
+    if not store.decided:
+        missing = after_fault(store.replicated_until_s, trace)
+        page.line(f"undecided at the end: writes after {missing} are on no node that is up", indent=2)
+
+
+def _fate(store: StoreTrace, index: int) -> str:
+    """Return what became of a history: it survived, it is part of what survived, or it was given up."""
+    if index == store.surviving:
+        return "; survived"
+    chain, current = set(), store.surviving
+    while current >= 0 and current not in chain:
+        chain.add(current)
+        current = store.histories[current].parent
+    return "; survived up to the fork" if index in chain else "; given up"
+
+
+def _number(event: int) -> str:
+    return "" if event == NO_EVENT else f"#{event}"
+
+
+def _where_clients_were_sent(page: Page, trace: Trace) -> None:
+    records = [(f"{record}, for {cohort}", changes) for record, by in trace.answers.items() for cohort, changes in by.items()]
+    endpoints = [
+        (f"{name} endpoint, in {region}", changes)
+        for name, store in trace.stores.items()
+        for region, changes in store.endpoint.items()
+    ]
+    rows = [(who, *row) for who, changes in records + endpoints for row in _answers(changes, trace)]
+    if rows:
+        page.heading("Where clients and services were sent", "answers of the authority; caches follow later")
+        page.table((Column("who asks", wraps=True), Column("from", "right"), Column("answer"), Column("because of", "right")), rows)
+
+
+def _answers(changes: list[Change], trace: Trace) -> Iterator[tuple[str, str, str]]:
+    for change in changes:
+        yield after_fault(change.at_s, trace), change.target or "no answer", _number(change.event)
+
+
+def _where_time_went(page: Page, values: Mapping[str, float]) -> None:
+    page.heading("Where the time went", "parts of an outage in the order of their causes; they add up to it")
+    shown = [outage for outage in outage_parts(values) if isfinite(outage.total_s) and outage.total_s > 0]
+    for outage in shown:
+        whose = f"the client at {outage.clients}" if outage.clients else "mean over affected clients"
+        page.line(f"{outage.service} {outage.op}, {whose}: {duration(outage.total_s)}", indent=2)
+        parts = [(part, _tenths(seconds), f"{seconds / outage.total_s:.0%}") for part, seconds in outage.seconds.items() if seconds]
+        page.table((Column("part"), Column("time", "right"), Column("share", "right")), parts, indent=4)
+    if not shown:
+        page.line("no client was affected", indent=2)
+
+
+def _tenths(seconds: float) -> str:
+    return instant(seconds).removeprefix("+")
+
+
+def _without_effect(page: Page, trace: Trace, scenario: Scenario | None) -> None:
+    idle = [index for index, effect in enumerate(trace.fault_effects) if not effect]
+    if not idle:
+        return
+    page.heading("Faults without effect", "nothing changed because of them")
+    for index in idle:
+        name = scenario.faults[index].kind if scenario and index < len(scenario.faults) else f"fault {index + 1}"
+        started = index < len(trace.fault_events) and trace.fault_events[index] != NO_EVENT
+        page.line(f"{name}: {'changed nothing' if started else 'would begin after the horizon'}", indent=2)
