@@ -1,0 +1,51 @@
+"""mrsim: how long a multi-region system stays down, how much it loses, and how often it splits, before it happens.
+
+The names below are loaded when they are first used, so that ``import mrsim`` stays quick.
+
+>>> import mrsim
+>>> mrsim.__version__
+'0.1.0'
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mrsim.report import plots as plot
+    from mrsim.scenario.loader import load, loads
+    from mrsim.scenario.model import Scenario
+    from mrsim.study.results import Results
+    from mrsim.study.run import run
+
+__version__ = "0.1.0"
+
+__all__ = ["Results", "Scenario", "__version__", "load", "loads", "plot", "run"]
+
+_HOMES = {
+    "Results": ("mrsim.study.results", "Results"),
+    "Scenario": ("mrsim.scenario.model", "Scenario"),
+    "load": ("mrsim.scenario.loader", "load"),
+    "loads": ("mrsim.scenario.loader", "loads"),
+    "plot": ("mrsim.report.plots", None),
+    "run": ("mrsim.study.run", "run"),
+}
+"""Public name: the module it lives in, and its name there (None: the module itself)."""
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name on its first use."""
+    if name not in _HOMES:
+        message = f"module 'mrsim' has no attribute {name!r}"
+        raise AttributeError(message)
+    module, attribute = _HOMES[name]
+    found = import_module(module)
+    value = found if attribute is None else getattr(found, attribute)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """Return the public names, loaded or not."""
+    return sorted(__all__)

@@ -1,0 +1,1 @@
+"""Many trials of one scenario: workers, statistics with their intervals, verdicts, results that can be kept."""
