@@ -1,0 +1,385 @@
+"""The client population: weighted points, their random coordinates, and when each sees a change of an answer.
+
+A stratum is cohort x resolver class x client class. It holds a fixed number K of points, a rank-1 lattice over the
+random inputs of one client with one random shift per trial, stratum and dimension; a point weighs share / K. Nothing of
+a stratum depends on any other stratum. Pure NumPy; the engine uses it with one trial, the measures with a chunk.
+
+References
+----------
+R. Cools, F. Y. Kuo, D. Nuyens, *Constructing embedded lattice rules for multivariate integration*, SIAM J. Sci. Comput.
+28(6), 2006 (generating vector ``exod2_base2_m20``).
+J. Jung, A. Berger, H. Balakrishnan, *Modeling TTL-based Internet caches*, INFOCOM 2003 (idle caches).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mrsim.distributions import Distribution
+    from mrsim.rng import Draws
+    from mrsim.scenario.clients import ClientClass, Cohort, ResolverClass
+    from mrsim.scenario.model import Scenario
+
+    Floats = NDArray[np.float64]
+
+GENERATING_VECTOR = (1, 182667, 469891, 498753, 110745, 446247, 250185, 118627, 245333, 283199)
+"""Head of the embedded lattice's generating vector (Cools, Kuo and Nuyens 2006), built for up to 2**20 points."""
+
+GOLDEN = 0.6180339887498949
+"""Rotation of a coordinate from one change to the next (golden ratio, the most even of rotations)."""
+
+_LOWEST = 2.0**-54
+_HIGHEST = 1.0 - 2.0**-53
+
+
+class Dimension(IntEnum):
+    """The random inputs of one client."""
+
+    RESOLVER = 0
+    CLIENT = 1
+    ENDPOINT = 2
+    TAIL = 3
+    IDLE = 4
+    RECONNECT = 5
+    LOOKUP = 6
+    POOL = 7
+    ERROR = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Stratum:
+    """Clients of one cohort behind one kind of resolver with one kind of software; ``points`` of equal weight."""
+
+    cohort: str
+    resolver: ResolverClass
+    client: ClientClass
+    stream: str
+    share: float
+    first: int
+    """Index of its first point within its cohort."""
+    points: int
+
+    @property
+    def columns(self) -> slice:
+        """Its points within its cohort."""
+        return slice(self.first, self.first + self.points)
+
+
+@dataclass(frozen=True, eq=False)
+class CohortPoints:
+    """The points of one cohort: its strata and weights (shape ``(points,)``), and where they lie in the population."""
+
+    name: str
+    near: str
+    strata: tuple[Stratum, ...]
+    weight: Floats
+    columns: slice
+    share: float
+
+    @property
+    def points(self) -> int:
+        """Number of points."""
+        return self.columns.stop - self.columns.start  # type: ignore[no-any-return]
+
+
+def lattice(points: int) -> Floats:
+    """Return the first ``points`` points of the embedded lattice sequence, shape ``(dimensions, points)``, in [0, 1).
+
+    For a power of two it is the rank-1 lattice {j z / K}; the order by radical inverse makes the first K points of a
+    larger lattice the lattice of K points, and keeps other numbers of points even.
+    """
+    index = np.arange(points, dtype=np.uint64)
+    radical = np.zeros(points)
+    scale = 0.5
+    while index.any():
+        radical += scale * (index & np.uint64(1))
+        index >>= np.uint64(1)
+        scale *= 0.5
+    vector = np.array(GENERATING_VECTOR[: len(Dimension)], dtype=np.float64)
+    product = vector[:, None] * radical[None, :]
+    return np.asarray(product - np.floor(product))
+
+
+class Population:
+    """Static layout of all client points of a scenario.
+
+    Attributes
+    ----------
+    cohorts
+        Points of each cohort, in the scenario's order.
+    weight
+        Weight of every point, shape ``(points,)``; sums to the sum of the cohorts' shares.
+    """
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.cohorts: dict[str, CohortPoints] = {}
+        self._lattices: dict[int, Floats] = {}
+        start = 0
+        for name, cohort in scenario.clients.items():
+            layout = _cohort_points(name, cohort, start)
+            self.cohorts[name] = layout
+            start = layout.columns.stop
+            self._lattices.setdefault(cohort.points, lattice(cohort.points))
+        self.points = start
+        parts = [layout.weight for layout in self.cohorts.values()]
+        self.weight: Floats = np.concatenate(parts) if parts else np.zeros(0)
+
+    def lattice(self, points: int) -> Floats:
+        """Return the unshifted lattice of a stratum of that many points, shape ``(dimensions, points)``."""
+        return self._lattices[points]
+
+    def phases(self, draws: Draws) -> Phases:
+        """Return the random coordinates of all points in the trials of ``draws``."""
+        return Phases(self, draws)
+
+
+def _cohort_points(name: str, cohort: Cohort, start: int) -> CohortPoints:
+    equal = 1.0 / len(cohort.classes)
+    strata = []
+    weights = []
+    first = 0
+    for resolver_name, resolver in cohort.resolvers.items():
+        for client_name, client in cohort.classes.items():
+            class_share = cohort.class_shares.get(client_name, 0.0) if cohort.class_shares else equal
+            share = cohort.share * resolver.share * class_share
+            stream = f"population/{name}/{resolver_name}/{client_name}"
+            strata.append(Stratum(name, resolver, client, stream, share, first, cohort.points))
+            weights.append(np.full(cohort.points, share / cohort.points))
+            first += cohort.points
+    columns = slice(start, start + first)
+    return CohortPoints(name, cohort.near, tuple(strata), np.concatenate(weights), columns, cohort.share)
+
+
+class Phases:
+    """Random coordinates of every point in a chunk of trials, in (0, 1), made when asked for.
+
+    Parameters
+    ----------
+    population
+        The layout of points.
+    draws
+        Draws of the chunk; the leading axis of all arrays is its trials.
+    """
+
+    def __init__(self, population: Population, draws: Draws) -> None:
+        self.population = population
+        self.count = draws.count
+        self._draws = draws
+        self._shifts: dict[str, Floats] = {}
+        self._cohorts: dict[tuple[str, Dimension], Floats] = {}
+
+    def coordinate(self, stratum: Stratum, dimension: Dimension, rotation: int = 0) -> Floats:
+        """Return one coordinate of a stratum's points, shape ``(trials, points)``, rotated for its later occasions."""
+        shifts = self._shifts.get(stratum.stream)
+        if shifts is None:
+            shifts = self._draws.uniforms(stratum.stream, len(Dimension))
+            self._shifts[stratum.stream] = shifts
+        base = self.population.lattice(stratum.points)[dimension]
+        if rotation:
+            base = base + rotation * GOLDEN
+        value = shifts[:, dimension, None] + base
+        value -= np.floor(value)
+        np.clip(value, _LOWEST, _HIGHEST, out=value)
+        return value
+
+    def of_cohort(self, cohort: str, dimension: Dimension) -> Floats:
+        """Return one coordinate of all points of a cohort, shape ``(trials, points)``."""
+        key = (cohort, dimension)
+        found = self._cohorts.get(key)
+        if found is None:
+            strata = self.population.cohorts[cohort].strata
+            found = np.concatenate([self.coordinate(stratum, dimension) for stratum in strata], axis=1)
+            self._cohorts[key] = found
+        return found
+
+
+def entry_life_s(resolver: ResolverClass, ttl_s: float) -> float:
+    """Return how long a resolver really keeps an entry: clamped, plus its addition, less its prefetch if it is busy."""
+    life = min(max(ttl_s, resolver.ttl_min), resolver.ttl_max) + resolver.ttl_add
+    if resolver.lookups == "busy" and resolver.prefetch > 0.0 and ttl_s >= resolver.prefetch_from_ttl:
+        life -= resolver.prefetch
+    return max(life, 0.0)
+
+
+def _next_fetch(last: Floats, change: Floats, life_s: float) -> tuple[Floats, NDArray[np.bool_]]:
+    """First instant at or after ``change`` on the lattice last + n * life; and where n > 0."""
+    if life_s <= 0.0:
+        return np.maximum(last, change), last < change
+    with np.errstate(invalid="ignore"):
+        periods = np.ceil(np.fmax((change - last) / life_s, 0.0))
+        times = last + periods * life_s
+    moved = periods > 0.0
+    return np.where(moved, np.maximum(times, change), last), moved
+
+
+def _rotated(coordinate: Floats, rotation: int) -> Floats:
+    if rotation == 0:
+        return coordinate
+    value = coordinate + rotation * GOLDEN
+    return np.clip(value - np.floor(value), _LOWEST, _HIGHEST)
+
+
+def _busy_times(
+    phases: Phases, stratum: Stratum, changes: list[Floats], life_s: float, tail: Floats | float
+) -> list[Floats]:
+    first = changes[0] + phases.coordinate(stratum, Dimension.RESOLVER) * life_s + tail
+    times = [first]
+    for change in changes[1:]:
+        fetch, moved = _next_fetch(times[-1], change, life_s)
+        times.append(np.where(moved, fetch + tail, fetch) if isinstance(tail, np.ndarray) else fetch)
+    return times
+
+
+def _idle_times(
+    phases: Phases, stratum: Stratum, changes: list[Floats], life_s: float, rate_per_s: float, tail: Floats | float
+) -> list[Floats]:
+    held_share = rate_per_s * life_s / (1.0 + rate_per_s * life_s)
+    residual = phases.coordinate(stratum, Dimension.RESOLVER)
+    indicator = phases.coordinate(stratum, Dimension.IDLE)
+    stale = stratum.resolver.serve_stale and rate_per_s > 0.0
+    times: list[Floats] = []
+    for rotation, change in enumerate(changes):
+        wait = np.where(_rotated(indicator, rotation) < held_share, _rotated(residual, rotation) * life_s, 0.0)
+        if stale:
+            wait -= np.log1p(-phases.coordinate(stratum, Dimension.LOOKUP, rotation)) / rate_per_s
+        fresh = change + wait + tail
+        times.append(np.where(times[-1] >= change, times[-1], fresh) if times else fresh)
+    return times
+
+
+def _resolver_times(phases: Phases, stratum: Stratum, changes: list[Floats], ttl_s: float) -> list[Floats]:
+    resolver = stratum.resolver
+    life_s = entry_life_s(resolver, ttl_s)
+    tail: Floats | float = 0.0
+    if resolver.overstay is not None:
+        tail = resolver.overstay.quantile(phases.coordinate(stratum, Dimension.TAIL))
+    if resolver.lookups == "busy":
+        return _busy_times(phases, stratum, changes, life_s, tail)
+    return _idle_times(phases, stratum, changes, life_s, resolver.lookups, tail)
+
+
+def _cached_times(phases: Phases, stratum: Stratum, answers: list[Floats], ttl_s: float) -> list[Floats]:
+    client = stratum.client
+    life_s = min(client.cache, ttl_s) if client.honours_ttl else client.cache
+    if life_s <= 0.0:
+        return answers
+    if life_s == float("inf"):
+        return [np.full_like(answer, np.inf) for answer in answers]
+    times = [answers[0] + phases.coordinate(stratum, Dimension.CLIENT) * life_s]
+    for answer in answers[1:]:
+        times.append(_next_fetch(times[-1], answer, life_s)[0])
+    return times
+
+
+def _pooled_times(phases: Phases, stratum: Stratum, seen: list[Floats], outages: list[Floats]) -> list[Floats]:
+    """Connections outlive the answer: they end at their age limit, or when the old region has been silent too long."""
+    client = stratum.client
+    if client.pool_lifetime <= 0.0:
+        return seen
+    times: list[Floats] = []
+    for rotation, answer in enumerate(seen):
+        leave = answer + phases.coordinate(stratum, Dimension.POOL, rotation) * client.pool_lifetime
+        if outages:
+            down = outages[rotation]
+            for index in range(down.shape[1]):
+                start, end = down[:, index, 0, None], down[:, index, 1, None]
+                broken = start + client.breaks_after
+                breaks = (broken <= end) & (end > answer)
+                leave = np.where(breaks, np.minimum(leave, np.maximum(answer, broken)), leave)
+        if times:
+            leave = np.where(answer <= times[-1], times[-1], leave)
+        times.append(leave)
+    return times
+
+
+def seen_s(
+    phases: Phases, cohort: str, changes_s: Floats, ttl_s: float, outages_s: list[Floats] | None = None
+) -> Floats:
+    """Return when each point of a cohort follows each change of the authority's answer.
+
+    A busy resolver's first residual is a fraction of its entry's life, drawn at the first change; later fetches follow
+    that rhythm. An idle one holds the old entry with probability rate * life / (1 + rate * life). A program's own cache
+    restarts the clock, so layers add. A point may skip a change: then it follows both at the same instant.
+
+    Parameters
+    ----------
+    phases
+        Coordinates of the chunk.
+    cohort
+        Name of the cohort.
+    changes_s
+        Times of the changes after the initial answer, shape ``(trials, changes)``, ascending, padded with infinity.
+    ttl_s
+        TTL of the answers.
+    outages_s
+        Per change: when the region left behind is silent, shape ``(trials, outages, 2)``, padded with infinity; only
+        clients with connection pools look at them.
+
+    Returns
+    -------
+    numpy.ndarray
+        Times in seconds, shape ``(trials, changes, points)``, never falling along the changes.
+    """
+    layout = phases.population.cohorts[cohort]
+    count, number = changes_s.shape
+    out = np.empty((number, count, layout.points))
+    if number:
+        changes = [changes_s[:, index, None] for index in range(number)]
+        for stratum in layout.strata:
+            times = _resolver_times(phases, stratum, changes, ttl_s)
+            times = _cached_times(phases, stratum, times, ttl_s)
+            times = _pooled_times(phases, stratum, times, outages_s or [])
+            for index, value in enumerate(times):
+                out[index, :, stratum.columns] = value
+    return out.transpose(1, 0, 2)
+
+
+def endpoint_seen_s(
+    phases: Phases, cohort: str, changes_s: Floats, ttl_s: float, reconnect: Distribution
+) -> tuple[Floats, Floats]:
+    """Return when the service instances that serve each point see each change of an endpoint, and when they use it.
+
+    An instance re-reads the endpoint every ``ttl_s`` with a phase of its own, then drops its connections and opens new
+    ones, which takes ``reconnect``.
+
+    Parameters
+    ----------
+    phases
+        Coordinates of the chunk.
+    cohort
+        Name of the cohort whose requests the instances serve.
+    changes_s
+        Times of the changes, shape ``(trials, changes)``, ascending, padded with infinity.
+    ttl_s
+        Life of the endpoint's answer in an instance.
+    reconnect
+        Time from seeing a new answer to working connections.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        When the change is seen, and when the new connections work, each of shape ``(trials, changes, points)``.
+    """
+    layout = phases.population.cohorts[cohort]
+    count, number = changes_s.shape
+    seen = np.empty((number, count, layout.points))
+    works = np.empty_like(seen)
+    if not number:
+        return seen.transpose(1, 0, 2), works.transpose(1, 0, 2)
+    seen[0] = changes_s[:, 0, None] + phases.of_cohort(cohort, Dimension.ENDPOINT) * ttl_s
+    for index in range(1, number):
+        seen[index] = _next_fetch(seen[index - 1], changes_s[:, index, None], ttl_s)[0]
+    for index in range(number):
+        if reconnect.is_constant:
+            works[index] = seen[index] + reconnect.mean()
+        else:
+            coordinate = _rotated(phases.of_cohort(cohort, Dimension.RECONNECT), index)
+            works[index] = seen[index] + reconnect.quantile(coordinate)
+    return seen.transpose(1, 0, 2), works.transpose(1, 0, 2)
