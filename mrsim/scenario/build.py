@@ -1,0 +1,47 @@
+"""From a document to a scenario: resolve, validate, check; every problem goes to the document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import ValidationError
+
+from mrsim.scenario.budget_text import read_budgets
+from mrsim.scenario.document import Document
+from mrsim.scenario.library import Library
+from mrsim.scenario.model import Scenario
+from mrsim.scenario.problems import report
+from mrsim.scenario.resolve import resolve
+from mrsim.scenario.resolving import Resolving
+from mrsim.scenario.starts import latest_start_s
+
+AFTER_LAST_FAULT_S = 7200.0
+"""Default horizon: this long after the latest start of the last fault."""
+
+
+def build(document: Document, library: Library, path: str) -> Scenario | None:
+    """Return the scenario of a document, or None if it cannot be built; problems are noted in the document.
+
+    Parameters
+    ----------
+    document
+        Its data is a mapping.
+    library
+        Presets.
+    path
+        File name for the scenario and for messages.
+    """
+    state = Resolving(document, library)
+    data = resolve(state, path)
+    budgets = read_budgets(document)
+    try:
+        scenario = Scenario.model_validate(data, context={"written": True})
+    except ValidationError as error:
+        report(error, document, data)
+        return None
+    update: dict[str, Any] = {"budgets": budgets, "assumptions": tuple(state.assumptions)}
+    if not scenario.horizon_explicit:
+        stores = list(scenario.stores.values())
+        last = max([latest_start_s(fault, stores) for fault in scenario.faults], default=0.0)
+        update["horizon"] = last + AFTER_LAST_FAULT_S
+    return scenario.model_copy(update=update)

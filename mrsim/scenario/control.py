@@ -1,0 +1,136 @@
+"""Failover control: who notices, who decides, how the old primary is fenced, how the new one is made."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from mrsim.scenario.fields import Model, Name, Seconds, SecondsDist, Share
+
+
+class Detect(Model):
+    """Probers of a store's primary."""
+
+    from_: tuple[Name, ...] = Field(alias="from", min_length=1, description="Places the probers stand in.")
+    probe: Literal["reachability", "process", "write-path"] = Field(
+        default="process", description="Host answers; database process answers; a write is acknowledged."
+    )
+    every: Seconds = Field(default=10.0, gt=0, description="Interval between probes.")
+    interval_from: Literal["start", "end"] = Field(default="start", description="Interval counts from start or end of a probe.")
+    fails: int = Field(default=3, ge=1, description="Consecutive failures until a prober reports the primary down.")
+    recovers: int = Field(default=1, ge=1, description="Consecutive successes until it reports it up again.")
+    timeout: Seconds = Field(default=5.0, gt=0, description="How long a probe waits.")
+    verdict: Literal["all", "any", "majority"] | int = Field(
+        default="all", description="How many probers must report down: all, any, majority, or a number."
+    )
+
+
+class DecideAutomatic(Model):
+    """A controller program that acts as soon as its guards allow."""
+
+    by: Literal["automatic"]
+    runs_in: Name | None = Field(default=None, description="Place the controller runs in; none: where the first prober is.")
+    delay: SecondsDist = Field(description="Wait between the verdict and acting on it.")
+    max_lag: Seconds | None = Field(default=None, description="Lag gate: largest last-reported lag of a candidate.")
+    cool_down: Seconds = Field(default=0.0, description="No second failover within this time of the last.")
+
+
+class DecideOperator(Model):
+    """A person: paged, acknowledges, assesses, decides."""
+
+    by: Literal["operator"]
+    runs_in: Name | None = Field(default=None, description="Place the operator works from; none: outside every region.")
+    page: SecondsDist = Field(description="From the verdict to the page.")
+    acknowledge: SecondsDist = Field(description="From the page to a person looking.")
+    assess: SecondsDist = Field(description="From looking to having a view.")
+    requires: Literal["unreachable", "primary-confirmed-gone"] = Field(
+        default="unreachable", description="Evidence the operator wants before a promotion."
+    )
+    waits_at_most: Seconds = Field(default=600.0, description="Longest wait for that evidence.")
+    misjudges: Share = Field(default=0.0, description="Chance of taking an unreachable primary for a gone one.")
+    max_lag: Seconds | None = Field(default=None, description="Lag gate: largest last-reported lag of a candidate.")
+    cool_down: Seconds = Field(default=0.0, description="No second failover within this time of the last.")
+
+
+class DecideLease(Model):
+    """A leader lease in a replicated store: whoever holds it is primary."""
+
+    by: Literal["lease"]
+    voters: tuple[Name, ...] = Field(min_length=1, description="Places of the lease store's members; a majority is needed.")
+    ttl: Seconds = Field(default=30.0, gt=0, description="Life of the lease without renewal.")
+    loop_wait: Seconds = Field(default=10.0, gt=0, description="Interval between renewals, and between polls by candidates.")
+    retry_timeout: Seconds = Field(default=10.0, gt=0, description="How long the holder retries before it steps down.")
+    enforced_by: Literal["holder", "nobody"] = Field(
+        default="holder", description="'holder': its agent demotes the database; 'nobody': the lease only gates promotion."
+    )
+    watchdog: Seconds | None = Field(default=None, description="A watchdog resets the holder this long before the lease ends.")
+    expiry_lag: SecondsDist = Field(description="From the end of the ttl to the store removing the key (its granularity).")
+    race: SecondsDist = Field(description="From the key's removal to a candidate holding it.")
+    clock_drift: Share = Field(default=0.0, description="Relative drift of the holder's clock (positive: it runs slow).")
+    product: Literal["generic", "patroni", "kubernetes"] = Field(default="generic", description="Whose minimums apply.")
+
+
+Decide = Annotated[DecideAutomatic | DecideOperator | DecideLease, Field(discriminator="by")]
+
+
+class Unconfirmed(Model):
+    """What to do when a fence is not confirmed."""
+
+    retry: int = Field(default=0, ge=0, description="Attempts after the first.")
+    then: Literal["block", "proceed", "operator-override"] = Field(
+        default="block", description="Keep trying for ever; promote anyway; or wait for a person to override."
+    )
+    after: SecondsDist = Field(description="From the last failed attempt to the override; between attempts when blocked.")
+
+
+class Fence(Model):
+    """An action that stops the old primary from acknowledging writes."""
+
+    by: Literal["stonith"] = Field(default="stonith", description="How: power, or the cloud's stop call.")
+    through: Name = Field(description="Control point; '<region>-control' is the one inside that region.")
+    takes: SecondsDist = Field(description="From the command's arrival at the control point to the node being stopped.")
+    timeout: Seconds = Field(default=30.0, gt=0, description="How long the controller waits for the confirmation.")
+    if_unconfirmed: Unconfirmed = Field(description="What follows an unconfirmed fence.")
+
+
+class Promote(Model):
+    """How a standby becomes primary."""
+
+    order: tuple[Name, ...] | Literal["most-advanced"] = Field(
+        default="most-advanced", description="Candidates in fixed order, or the most advanced among the reachable."
+    )
+    takes: SecondsDist = Field(description="From the end of replay to the first write accepted.")
+    fails: Share = Field(default=0.0, description="Chance that an attempt fails.")
+    attempt_timeout: Seconds = Field(default=60.0, gt=0, description="Wait before a failed attempt is given up.")
+
+
+class OldPrimary(Model):
+    """What the old primary does when its fault ends."""
+
+    on_return: Literal["starts-as-primary", "stays-down", "rejoins"] = Field(
+        default="starts-as-primary", description="Its role when it comes back; 'rejoins' asks its coordinator first."
+    )
+    starts_after: SecondsDist = Field(description="From the end of the fault to the database running.")
+    rebuild: SecondsDist = Field(description="From learning of the new primary to being a standby again (rewind or re-clone).")
+
+
+class SelfCheck(Model):
+    """A node that stops itself when it can reach none of the places it should see."""
+
+    sees: tuple[Name, ...] = Field(min_length=1, description="Places it tries to reach; one is enough to go on.")
+    every: Seconds = Field(default=10.0, gt=0, description="Interval between checks.")
+    fails: int = Field(default=3, ge=1, description="Consecutive failures until it stops itself.")
+    timeout: Seconds = Field(default=2.0, gt=0, description="How long one check waits.")
+
+
+class Failover(Model):
+    """Everything between a dead primary and a living one."""
+
+    detect: Detect | None = Field(default=None, description="Probers; not used by lease control.")
+    decide: Decide
+    fence: Fence | None = Field(default=None, description="None: the old primary is not fenced.")
+    promote: Promote
+    old_primary: OldPrimary
+    self_check: SelfCheck | None = Field(default=None, description="Isolation self-check of the primary.")
+

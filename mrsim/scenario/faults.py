@@ -1,0 +1,99 @@
+"""What breaks: each fault has a start, a duration, a blast radius and, where it cuts, both sides."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from mrsim.scenario.fields import BytesPerSecond, Model, Name, Seconds, SecondsDist, Share
+
+
+class _Fault(Model):
+    at: Literal["random"] | SecondsDist = Field(
+        default="random", description="Start; random: uniform over one period of the slowest rhythm of the scenario."
+    )
+    lasts: Literal["permanent"] | SecondsDist = Field(default="permanent", description="Duration.")
+
+
+class RegionLoss(_Fault):
+    """Everything in the region is gone."""
+
+    kind: Literal["region-loss"]
+    region: Name
+    connections: Literal["hang", "refused"] = Field(description="Packets vanish, or connections are refused.")
+    in_flight: Literal["arrives", "lost"] = Field(description="What is on the wire at that instant.")
+
+
+class Isolation(_Fault):
+    """The region lives, cut from the places named."""
+
+    kind: Literal["isolation"]
+    region: Name
+    cut_from: tuple[Name, ...] | Literal["rest"] = Field(description="Places cut from it; 'rest': all not named below.")
+    still_reached_by: tuple[Name, ...] | Literal["rest"] = Field(description="Places that still reach it; 'rest': all not cut.")
+    in_flight: Literal["arrives", "lost"] = "lost"
+
+
+class Partition(_Fault):
+    """Two sets of places cannot reach each other, in both directions or in one."""
+
+    kind: Literal["partition"]
+    between: tuple[Name, ...] = Field(min_length=1)
+    and_: tuple[Name, ...] = Field(alias="and", min_length=1)
+    direction: Literal["both", "forward", "backward"] = Field(
+        default="both", description="forward: nothing gets from the first side to the second."
+    )
+    in_flight: Literal["arrives", "lost"] = "lost"
+
+
+class ProcessCrash(_Fault):
+    """The database process of one node dies; its host refuses connections at once."""
+
+    kind: Literal["process-crash"]
+    store: Name
+    region: Name
+    in_flight: Literal["arrives", "lost"] = "arrives"
+
+
+class AgentCrash(_Fault):
+    """The failover agent beside a database dies and leaves a living database behind."""
+
+    kind: Literal["agent-crash"]
+    store: Name
+    region: Name
+
+
+class LinkDegradation(_Fault):
+    """A directed path gets slower, lossy or narrower."""
+
+    kind: Literal["link-degradation"]
+    from_: tuple[Name, ...] = Field(alias="from", min_length=1)
+    to: tuple[Name, ...] = Field(min_length=1)
+    added_latency: SecondsDist | None = None
+    loss: Share = 0.0
+    bandwidth: BytesPerSecond | None = Field(default=None, description="What is left for WAL.")
+
+
+class Brownout(_Fault):
+    """The region answers, slowly or with errors."""
+
+    kind: Literal["brownout"]
+    region: Name
+    errors: Share = Field(default=0.0, description="Share of application requests that fail.")
+    latency: SecondsDist | None = Field(default=None, description="Time the application takes to answer.")
+    clients_give_up_after: Seconds = Field(default=10.0, gt=0, description="A request slower than this has failed.")
+
+
+class ReplicationStall(_Fault):
+    """A standby stops receiving."""
+
+    kind: Literal["replication-stall"]
+    store: Name
+    region: Name
+
+
+Fault = Annotated[
+    RegionLoss | Isolation | Partition | ProcessCrash | AgentCrash | LinkDegradation | Brownout | ReplicationStall,
+    Field(discriminator="kind"),
+]

@@ -1,0 +1,48 @@
+"""The scenario: everything one trial needs to know, resolved and frozen."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from mrsim.scenario.budgets import Budget
+from mrsim.scenario.clients import Cohort
+from mrsim.scenario.faults import Fault
+from mrsim.scenario.fields import Model, Name, Seconds
+from mrsim.scenario.services import Record, Service
+from mrsim.scenario.stores import Store
+from mrsim.scenario.topology import ControlPoint, Network, Witness
+
+
+class Assumption(Model):
+    """A value that the answer leans on and that nobody measured for this system."""
+
+    where: str = Field(description="Path in the document, such as stores.orders-db.replication.apply_rate.")
+    value: str = Field(description="The value in use, with its unit.")
+    kind: Literal["documented", "measured", "vendor claim", "derived", "assumption"]
+    source: str = Field(description="Where the value comes from, or why it is only an assumption.")
+    preset: str = Field(default="", description="Preset that supplied it; empty: a default of the language.")
+
+
+class Scenario(Model):
+    """A resolved scenario: topology, systems, faults and budgets."""
+
+    name: Name
+    summary: str = ""
+    horizon: Seconds = Field(gt=0, description="Nominal end of every trial.")
+    horizon_explicit: bool = Field(default=True, description="False if the horizon was derived from the faults.")
+    stable_for: Seconds = Field(default=60.0, ge=0, description="A recovery must last this long to count.")
+    tags: tuple[str, ...] = ()
+    regions: tuple[Name, ...] = Field(min_length=1)
+    witnesses: dict[Name, Witness] = Field(default_factory=dict)
+    control_points: dict[Name, ControlPoint] = Field(default_factory=dict)
+    network: Network
+    stores: dict[Name, Store] = Field(default_factory=dict)
+    services: dict[Name, Service] = Field(default_factory=dict)
+    dns: dict[Name, Record] = Field(default_factory=dict)
+    clients: dict[Name, Cohort] = Field(default_factory=dict)
+    faults: tuple[Fault, ...] = ()
+    budgets: tuple[Budget, ...] = ()
+    assumptions: tuple[Assumption, ...] = Field(default=(), description="What presets and defaults contributed.")
+    path: str = Field(default="<scenario>", description="File it was read from.")

@@ -1,0 +1,174 @@
+"""From the written form to the resolved one: short forms and presets are expanded, what they supply is recorded.
+
+Nothing is validated here beyond what an expansion needs: whatever does not look as expected is passed on, and the
+models say what is wrong with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from mrsim.scenario.document import Path, nearest
+from mrsim.scenario.fields import Resolved
+from mrsim.scenario.resolve_network import resolve_network
+from mrsim.scenario.resolve_stores import resolve_store
+from mrsim.scenario.resolving import Resolving
+
+ONLY_RESOLVED = ("horizon_explicit", "assumptions", "path")
+"""Keys of the resolved scenario that nobody writes."""
+
+
+def resolve(state: Resolving, path: str) -> dict[str, Any]:
+    """Return the resolved form of the document's data, budgets left as written."""
+    data: dict[str, Any] = dict(state.document.data)
+    for key in ONLY_RESOLVED:
+        if key in data:
+            state.problem((key,), f"unknown key {key!r}", "the loader sets it", key=True)
+            del data[key]
+    data.pop("budgets", None)
+    data["path"] = path
+    data["horizon_explicit"] = "horizon" in data
+    if "horizon" not in data:
+        data["horizon"] = Resolved(1.0)
+    resolve_network(data, state)
+    _each(data, "witnesses", state, _witness)
+    _each(data, "stores", state, resolve_store)
+    _each(data, "dns", state, _record)
+    _each(data, "clients", state, _cohort)
+    _faults(data, state)
+    return data
+
+
+def _each(data: dict[str, Any], key: str, state: Resolving, step: Callable[[dict[str, Any], Path, Resolving], None]) -> None:
+    outer = state.section(data, key)
+    if outer is None:
+        return
+    for name in outer:
+        inner = state.section(outer, name)
+        if inner is not None:
+            step(inner, (key, name), state)
+
+
+def _witness(witness: dict[str, Any], path: Path, state: Resolving) -> None:
+    if "rtt" in witness:
+        witness["rtt_s"] = witness.pop("rtt")
+    elif "rtt_s" in witness:
+        state.problem((*path, "rtt_s"), "unknown key 'rtt_s'", "did you mean 'rtt'?", key=True)
+
+
+def _record(record: dict[str, Any], path: Path, state: Resolving) -> None:
+    if isinstance(record.get("serves"), str):
+        record["serves"] = [record["serves"]]
+    check = record.get("health_check")
+    inner = (*path, "health_check")
+    if isinstance(check, str):
+        preset = state.preset(inner, check, "health-check")
+        record["health_check"] = {}
+        if preset is None:
+            del record["health_check"]
+            return
+    else:
+        section = state.section(record, "health_check")
+        if section is None:
+            return
+        name = section.pop("preset", None)
+        preset = state.preset((*inner, "preset"), name, "health-check") if name is not None else None
+    if preset is not None:
+        state.fill(record["health_check"], inner, preset)
+    state.default(record["health_check"], inner, "health-check-defaults")
+
+
+def _cohort(cohort: dict[str, Any], path: Path, state: Resolving) -> None:
+    _resolvers(cohort, (*path, "resolvers"), state)
+    _classes(cohort, (*path, "class"), state)
+    state.default(cohort, path, "cohort-defaults")
+
+
+def _resolvers(cohort: dict[str, Any], path: Path, state: Resolving) -> None:
+    written = cohort.get("resolvers")
+    if isinstance(written, str):
+        preset = state.preset(path, written, "resolvers", "resolver")
+        if preset is None:
+            del cohort["resolvers"]
+            cohort["resolvers"] = {"unknown": {"share": Resolved(1.0)}}
+            return
+        classes: dict[str, Any] = {}
+        cohort["resolvers"] = classes
+        if preset.kind == "resolver":
+            classes[preset.name] = {"share": Resolved(1.0)}
+            state.fill(classes[preset.name], (*path, preset.name), preset)
+            return
+        for name in preset.groups():
+            classes[name] = {}
+            state.fill(classes[name], (*path, name), preset, name)
+            if name in state.library:
+                state.fill(classes[name], (*path, name), state.library[name])
+    elif isinstance(written, dict):
+        cohort["resolvers"] = {
+            name: _one_class(value, name, (*path, name), state, "resolver") for name, value in written.items()
+        }
+
+
+def _one_class(value: Any, name: str, path: Path, state: Resolving, kind: str) -> Any:
+    """Resolve ``name: 40%`` (a preset with a share) or ``name: {share: 40%, preset: ..., ...}``."""
+    if isinstance(value, dict):
+        section = dict(value)
+        chosen = section.pop("preset", None)
+        preset = state.preset((*path, "preset"), chosen, kind) if chosen is not None else None
+    else:
+        section = {"share": value}
+        preset = state.preset(path, name, kind)
+    if preset is not None:
+        state.fill(section, path, preset)
+    return section
+
+
+def _classes(cohort: dict[str, Any], path: Path, state: Resolving) -> None:
+    written = cohort.get("class")
+    shares: dict[str, Any] = {}
+    if isinstance(written, str):
+        preset = state.preset(path, written, "client-class")
+        section: dict[str, Any] = {}
+        cohort["class"] = {written: section}
+        if preset is not None:
+            state.fill(section, (*path, written), preset)
+        else:
+            cohort["class"] = {"unknown": {}}
+    elif isinstance(written, dict):
+        classes: dict[str, Any] = {}
+        for name, value in written.items():
+            resolved = _one_class(value, name, (*path, name), state, "client-class")
+            if isinstance(resolved, dict) and "share" in resolved:
+                shares[name] = resolved.pop("share")
+            classes[name] = resolved
+        cohort["class"] = classes
+        if shares and len(shares) < len(classes):
+            missing = next(name for name in classes if name not in shares)
+            state.problem((*path, missing), f"the class {missing!r} has no share", "give all classes a share, or none")
+    if "class_shares" in cohort:
+        state.problem((*path[:-1], "class_shares"), "unknown key 'class_shares'", "write class: {browser: 70%, jvm: 30%}", key=True)
+    cohort["class_shares"] = shares
+
+
+def _faults(data: dict[str, Any], state: Resolving) -> None:
+    faults = data.get("faults")
+    if not isinstance(faults, list):
+        return
+    data["faults"] = [dict(fault) if isinstance(fault, dict) else fault for fault in faults]
+    for index, fault in enumerate(data["faults"]):
+        if not isinstance(fault, dict):
+            continue
+        path: Path = ("faults", index)
+        for key in ("cut_from", "still_reached_by", "between", "and", "from", "to"):
+            value = fault.get(key)
+            if isinstance(value, str) and not (key in ("cut_from", "still_reached_by") and value == "rest"):
+                fault[key] = [value]
+        kind = fault.get("kind")
+        if isinstance(kind, str) and f"{kind}-defaults" in state.library:
+            state.default(fault, path, f"{kind}-defaults")
+
+
+def unknown_name(name: object, known: Any, what: str) -> tuple[str, str]:
+    """Return message and hint for a reference to something that is not there."""
+    return f"unknown {what} {str(name)!r}", nearest(name, known)

@@ -1,0 +1,176 @@
+"""Stores as written to stores as resolved: short forms, product defaults, failover defaults, product minimums."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mrsim import units
+from mrsim.scenario.document import Path
+from mrsim.scenario.resolving import Resolving
+
+DECIDERS = ("automatic", "operator", "lease")
+"""Who can decide."""
+
+
+def resolve_store(store: dict[str, Any], path: Path, state: Resolving) -> None:
+    """Resolve one store in place."""
+    if isinstance(store.get("standbys"), list):
+        store["standbys"] = [
+            {"region": standby} if isinstance(standby, str) else standby for standby in store["standbys"]
+        ]
+    _commit(store, path, state)
+    _wal(store, path, state)
+    _endpoint(store, path, state)
+    _replication(store, path, state)
+    failover = state.section(store, "failover")
+    if failover is not None:
+        _failover(failover, (*path, "failover"), state)
+
+
+def _commit(store: dict[str, Any], path: Path, state: Resolving) -> None:
+    commit = store.get("commit")
+    if commit == "async":
+        store["commit"] = {}
+    elif isinstance(commit, str):
+        hint = "write async, or {any: 1, of: [eu-west]} or {first: 1, of: [eu-west]}"
+        state.problem((*path, "commit"), f"unknown commit rule {commit!r}", hint)
+        store["commit"] = {}
+    elif isinstance(commit, dict) and ("any" in commit or "first" in commit):
+        inner = dict(commit)
+        store["commit"] = inner
+        state.default(inner, (*path, "commit"), "commit-defaults")
+
+
+def _wal(store: dict[str, Any], path: Path, state: Resolving) -> None:
+    wal = state.section(store, "wal")
+    if wal is None:
+        return
+    if "bytes_per_commit" not in wal:
+        state.default(wal, (*path, "wal"), "wal-defaults")
+    bursts = state.section(wal, "bursts")
+    if bursts is not None:
+        state.default(bursts, (*path, "wal", "bursts"), "burst-defaults")
+
+
+def _endpoint(store: dict[str, Any], path: Path, state: Resolving) -> None:
+    if "endpoint" not in store:
+        store["endpoint"] = {}
+    endpoint = state.section(store, "endpoint")
+    if endpoint is None:
+        return
+    inner = (*path, "endpoint")
+    state.default(endpoint, inner, "endpoint-defaults")
+    if endpoint["moved_by"] in ("controller", "gitops", "health"):
+        state.default(endpoint, inner, f"endpoint-{endpoint['moved_by']}-defaults")
+    else:
+        state.default(endpoint, inner, "endpoint-controller-defaults")
+
+
+def _replication(store: dict[str, Any], path: Path, state: Resolving) -> None:
+    product = store.pop("product", "postgresql")
+    preset = state.preset((*path, "product"), product, "product") or state.library["postgresql"]
+    if "replication" not in store:
+        store["replication"] = {}
+    replication = state.section(store, "replication")
+    if replication is not None:
+        state.fill(replication, (*path, "replication"), preset)
+
+
+def _failover(failover: dict[str, Any], path: Path, state: Resolving) -> None:
+    detect = state.section(failover, "detect")
+    if detect is not None:
+        _one_name(detect, "from")
+        state.default(detect, (*path, "detect"), "detect-defaults")
+    _decide(failover, path, state)
+    fence = state.section(failover, "fence")
+    if fence is not None:
+        _fence(fence, (*path, "fence"), state)
+    for key, defaults in (("promote", "promote-defaults"), ("old_primary", "old-primary-defaults")):
+        if key not in failover:
+            failover[key] = {}
+        section = state.section(failover, key)
+        if section is not None:
+            state.default(section, (*path, key), defaults)
+    self_check = state.section(failover, "self_check")
+    if self_check is not None:
+        _one_name(self_check, "sees")
+        state.default(self_check, (*path, "self_check"), "self-check-defaults")
+
+
+def _one_name(section: dict[str, Any], key: str) -> None:
+    if isinstance(section.get(key), str):
+        section[key] = [section[key]]
+
+
+def _decide(failover: dict[str, Any], path: Path, state: Resolving) -> None:
+    decide = failover.get("decide")
+    if isinstance(decide, str):
+        failover["decide"] = {"by": decide}
+    section = state.section(failover, "decide")
+    if section is None:
+        return
+    inner = (*path, "decide")
+    by = section.get("by")
+    if "preset" in section and by is None:
+        section["by"] = by = "lease"
+    if by == "lease":
+        _lease(section, inner, state)
+    elif by in DECIDERS:
+        state.default(section, inner, f"{by}-defaults")
+
+
+def _lease(decide: dict[str, Any], path: Path, state: Resolving) -> None:
+    _one_name(decide, "voters")
+    name = decide.pop("preset", None)
+    preset = state.preset((*path, "preset"), name, "lease") if name is not None else None
+    if preset is not None:
+        state.fill(decide, path, preset)
+    state.default(decide, path, "lease-defaults")
+    if decide.get("watchdog") == "none":
+        decide["watchdog"] = None
+    if decide.get("product") == "patroni":
+        _patroni_timers(decide, path, state)
+
+
+def _patroni_timers(decide: dict[str, Any], path: Path, state: Resolving) -> None:
+    """Adjust the three timers as Patroni does.
+
+    Each is raised to its minimum (ttl 20 s, loop_wait 1 s, retry_timeout 3 s); then, while loop_wait + 2 retry_timeout
+    exceeds the ttl, loop_wait is lowered, and retry_timeout too if lowering loop_wait to its minimum is not enough.
+
+    References
+    ----------
+    Patroni 4.1, ``patroni/config.py``, ``_validate_and_adjust_timeouts``.
+    """
+    minimums = {"ttl": 20.0, "loop_wait": 1.0, "retry_timeout": 3.0}
+    asked: dict[str, float] = {}
+    for key in minimums:
+        try:
+            asked[key] = units.parse(decide.get(key), "duration")
+        except units.WrittenError:
+            return
+    used = {key: max(value, minimums[key]) for key, value in asked.items()}
+    if minimums["loop_wait"] + 2 * used["retry_timeout"] > used["ttl"]:
+        used["loop_wait"] = minimums["loop_wait"]
+        used["retry_timeout"] = (used["ttl"] - minimums["loop_wait"]) // 2
+    elif used["loop_wait"] + 2 * used["retry_timeout"] > used["ttl"]:
+        used["loop_wait"] = used["ttl"] - 2 * used["retry_timeout"]
+    source = "Patroni enforces ttl >= 20s, loop_wait >= 1s, retry_timeout >= 3s, loop_wait + 2 retry_timeout <= ttl"
+    for key, value in used.items():
+        if value != asked[key]:
+            decide[key] = units.write(value, "duration")
+            reason = f"asked: {units.write(asked[key], 'duration')}; {source} (patroni/config.py)"
+            state.assumptions[:] = [one for one in state.assumptions if one.where != ".".join(map(str, (*path, key)))]
+            state.state((*path, key), decide[key], reason, "documented")
+
+
+def _fence(fence: dict[str, Any], path: Path, state: Resolving) -> None:
+    unconfirmed = fence.get("if_unconfirmed")
+    if isinstance(unconfirmed, str):
+        fence["if_unconfirmed"] = {"then": unconfirmed}
+    state.default(fence, path, "fence-defaults")
+    if "if_unconfirmed" not in fence:
+        fence["if_unconfirmed"] = {}
+    inner = state.section(fence, "if_unconfirmed")
+    if inner is not None:
+        state.default(inner, (*path, "if_unconfirmed"), "unconfirmed-defaults")

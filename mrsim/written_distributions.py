@@ -1,0 +1,169 @@
+"""How uncertain durations are written in a scenario file, and how that is read.
+
+``30s``, ``30s..2min``, ``{median: 1min, p95: 3min}`` (any two quantiles), ``{mean: 10s, sd: 3s}``,
+``{exponential: {mean: 30s}}``, ``{pareto: {min: 60s, shape: 0.6}}`` or ``{pareto: {p90: 60s, p98: 15min}}``,
+``{values: [20s, 30s], weights: [1, 3]}`` and ``{mixture: [{share: 90%, of: 5s..10s}, {share: 10%, of: 5min}]}``.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from mrsim.distributions import Constant, Distribution, Exponential, LogNormal, Pareto, Uniform
+from mrsim.mixtures import Empirical, Mixture
+from mrsim.units import WrittenError, parse
+
+FORMS = "a scalar (30s), a range (30s..2min), two quantiles ({median: 1min, p95: 3min}), {mean: 10s, sd: 3s}, "
+FORMS += "{exponential: {mean: 30s}}, {pareto: {min: 60s, shape: 0.6}}, {values: [20s, 30s]} or {mixture: [...]}"
+"""All forms in one line, for messages and descriptions."""
+
+DEEPEST = 4
+"""Mixtures nest no deeper than this."""
+
+LARGEST = 10_000
+"""An empirical distribution has no more values than this, a mixture no more parts."""
+
+_QUANTILE = re.compile(r"p(\d{1,2}(?:\.\d{1,4})?)", re.ASCII)
+
+
+def read(value: object, depth: int = 0) -> Distribution:
+    """Read a written duration that may be uncertain.
+
+    Parameters
+    ----------
+    value
+        Plain data as it comes from a file, or a :class:`Distribution`, which is returned as it is.
+    depth
+        How many mixtures it is inside of.
+
+    Raises
+    ------
+    WrittenError
+        With what is wrong and a hint.
+    """
+    if isinstance(value, Distribution):
+        return value
+    try:
+        if isinstance(value, Mapping):
+            return _from_mapping(value, depth)
+        if isinstance(value, str) and ".." in value:
+            return _from_range(value)
+        return Constant(parse(value, "duration"))
+    except WrittenError:
+        raise
+    except ValueError as error:
+        raise WrittenError(f"{_shown(value)}: {error}", f"forms are {FORMS}") from error
+
+
+def _shown(value: object) -> str:
+    text = str(value) if isinstance(value, str) else repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _from_range(text: str) -> Distribution:
+    ends = text.split("..")
+    if len(ends) != 2:
+        raise WrittenError(f"{text!r} is not a range", "write a range as 30s..2min")
+    low, high = (parse(end, "duration") for end in ends)
+    if low > high:
+        raise WrittenError(f"the range {text!r} is upside down", f"write {ends[1].strip()}..{ends[0].strip()}")
+    return Constant(low) if low == high else Uniform(low, high)
+
+
+def _from_mapping(value: Mapping[Any, Any], depth: int) -> Distribution:
+    keys = set(value)
+    if keys == {"exponential"}:
+        inner = _inner(value, "exponential", ({"mean"},))
+        return Exponential(parse(inner["mean"], "duration"))
+    if keys == {"pareto"}:
+        return _pareto(value["pareto"])
+    if "values" in keys and keys <= {"values", "weights"}:
+        return _empirical(value["values"], value.get("weights"))
+    if keys == {"mixture"}:
+        return _mixture(value["mixture"], depth)
+    if keys == {"mean", "sd"}:
+        return LogNormal.from_moments(parse(value["mean"], "duration"), parse(value["sd"], "duration"))
+    levels = _levels(value)
+    if len(levels) == 2 and len(keys) == 2:
+        (p, x), (q, y) = sorted(levels.items())
+        if x >= y:
+            raise WrittenError(f"{_shown(dict(value))}: the higher quantile must be the longer duration")
+        return LogNormal.through(p, x, q, y)
+    raise WrittenError(f"{_shown(dict(value))} is no way to write an uncertain duration", f"forms are {FORMS}")
+
+
+def _inner(value: Mapping[Any, Any], name: str, allowed: tuple[set[str], ...]) -> Mapping[Any, Any]:
+    inner = value[name]
+    if not isinstance(inner, Mapping) or set(inner) not in allowed:
+        forms = " or ".join("{" + ", ".join(sorted(keys)) + "}" for keys in allowed)
+        raise WrittenError(f"{name}: {_shown(inner)} is not usable", f"{name} takes {forms}")
+    return inner
+
+
+def _levels(value: Mapping[Any, Any]) -> dict[float, float]:
+    """Return the quantiles in a mapping as level -> seconds; other keys are left out."""
+    found: dict[float, float] = {}
+    for key, written in value.items():
+        match = _QUANTILE.fullmatch(key) if isinstance(key, str) else None
+        level = 0.5 if key == "median" else float(match[1]) / 100 if match else 0.0
+        if 0 < level < 1:
+            found[level] = parse(written, "duration")
+    return found
+
+
+def _pareto(inner: object) -> Distribution:
+    hint = "pareto takes {min: 60s, shape: 0.6} or two quantiles, {p90: 60s, p98: 15min}"
+    if not isinstance(inner, Mapping):
+        raise WrittenError(f"pareto: {_shown(inner)} is not usable", hint)
+    if set(inner) == {"min", "shape"}:
+        return Pareto(parse(inner["min"], "duration"), _number(inner["shape"], "shape"))
+    levels = _levels(inner)
+    if len(levels) != 2 or len(inner) != 2:
+        raise WrittenError(f"pareto: {_shown(dict(inner))} is not usable", hint)
+    (p, x), (q, y) = sorted(levels.items())
+    if x >= y:
+        raise WrittenError(f"{_shown(dict(inner))}: the higher quantile must be the longer duration")
+    return Pareto.through(p, x, q, y)
+
+
+def _number(value: object, name: str) -> float:
+    if isinstance(value, str) and re.fullmatch(r"\d+(\.\d+)?(e-?\d+)?", value, re.ASCII):
+        value = float(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
+        raise WrittenError(f"{name}: {_shown(value)} is not a number above zero")
+    return float(value)
+
+
+def _empirical(values: object, weights: object) -> Distribution:
+    if not isinstance(values, list) or not 0 < len(values) <= LARGEST:
+        raise WrittenError(f"values: {_shown(values)} is not a list of 1 to {LARGEST} durations")
+    numbers = [parse(value, "duration") for value in values]
+    if weights is None:
+        return Empirical.of(numbers)
+    if not isinstance(weights, list) or len(weights) != len(values):
+        raise WrittenError(f"weights: {_shown(weights)} must list as many numbers as values ({len(values)})")
+    return Empirical.of(numbers, [_number(weight, "weights") for weight in weights])
+
+
+def _mixture(parts: object, depth: int) -> Distribution:
+    if depth >= DEEPEST:
+        raise WrittenError(f"mixtures nest deeper than {DEEPEST}")
+    if not isinstance(parts, list) or not 0 < len(parts) <= LARGEST:
+        raise WrittenError(f"mixture: {_shown(parts)} is not a list", "write [{share: 90%, of: 30s}, ...]")
+    shares: list[float] = []
+    inner: list[Distribution] = []
+    for part in parts:
+        if not isinstance(part, Mapping) or set(part) != {"share", "of"}:
+            raise WrittenError(f"mixture: {_shown(part)} is not usable", "write {share: 90%, of: 30s}")
+        shares.append(parse(part["share"], "share"))
+        inner.append(read(part["of"], depth + 1))
+    total = math.fsum(shares)
+    if not math.isclose(total, 1.0, abs_tol=1e-6):
+        raise WrittenError(f"the shares of the mixture add to {total:.6%}, not 100%")
+    if min(shares) <= 0:
+        raise WrittenError("a share of the mixture is 0%", "leave that part out")
+    return Mixture(tuple(share / total for share in shares), tuple(inner))
+
