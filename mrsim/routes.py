@@ -1,0 +1,321 @@
+"""Where every client's requests go, and when they get through: from a chunk of traces and the population's phases.
+
+The way of a request is a chain of three layers: which region the client's program believes in (the record's answers as
+its caches saw them), which node that region's service instances use (the endpoint's answers as they saw them), and when
+the path from the client through the region to the node works. A :class:`~mrsim.slabs.Slab` is one combination of a
+segment of each layer for all points of a cohort in all trials: requests get through in ``[start, end)``.
+
+A service with route *nearest* reads from its own region's node, or else from the next nearest that answers: it can read
+while any readable node is reachable from its region (a libpq connection string with several hosts does that).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mrsim.population import Dimension, endpoint_seen_s, seen_s
+from mrsim.slabs import (
+    ErrorPiece,
+    Layer,
+    Packed,
+    Piece,
+    Pieces,
+    Slab,
+    Timeline,
+    padded,
+    restrict,
+    segments,
+    timeline,
+    with_errors,
+)
+from mrsim.spans import ALWAYS, Interval, gaps, intersect, of_spans, unite
+from mrsim.trace import INF, Change
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mrsim.population import Phases, Population
+    from mrsim.scenario.model import Scenario
+    from mrsim.trace import Trace
+
+    Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
+
+
+class Routes:
+    """Ways of all requests in a chunk of trials.
+
+    Parameters
+    ----------
+    scenario, population
+        The resolved scenario and its points.
+    phases
+        The points' coordinates in the trials of the chunk.
+    traces
+        The traces of the same trials, in the same order.
+    """
+
+    def __init__(self, scenario: Scenario, population: Population, phases: Phases, traces: Sequence[Trace]) -> None:
+        self.scenario = scenario
+        self.population = population
+        self.phases = phases
+        self.traces = traces
+        self.count = len(traces)
+        self._records = {service: name for name, record in reversed(scenario.dns.items()) for service in record.serves}
+        self._answers: dict[tuple[str, str], tuple[Timeline, Floats]] = {}
+        self._endpoints: dict[tuple[str, tuple[str, ...]], Timeline] = {}
+        self._instances: dict[tuple[str, str], list[tuple[Floats, tuple[Floats, Floats]]]] = {}
+        self._paths: list[dict[tuple[str, ...], tuple[Interval, ...]]] = [{} for _ in traces]
+        self._errors = any(trace.error_rate for trace in traces)
+
+    # -- what clients and instances believe ------------------------------------------------------------------------
+
+    def answers(self, service: str, cohort: str) -> tuple[Timeline, Floats]:
+        """Return the answers to a cohort, and when each point follows each change: (trials, changes, points)."""
+        record = self._records.get(service, "")
+        key = (record, cohort)
+        found = self._answers.get(key)
+        if found is None:
+            if record:
+                changes = timeline([trace.answers[record][cohort] for trace in self.traces])
+                ttl_s = self.scenario.dns[record].ttl
+            else:
+                near = self.population.cohorts[cohort].near
+                changes = timeline([[Change(-INF, near)]] * self.count)
+                ttl_s = 0.0
+            seen = seen_s(self.phases, cohort, changes.changes_s, ttl_s, self._outages(cohort, changes))
+            found = self._answers[key] = (changes, seen)
+        return found
+
+    def _outages(self, cohort: str, changes: Timeline) -> list[Floats] | None:
+        """Per change: when the front door of the region left behind is silent; only pools ask."""
+        if not any(stratum.client.pool_lifetime > 0 for stratum in self.population.cohorts[cohort].strata):
+            return None
+        found = []
+        for index in range(changes.changes_s.shape[1]):
+            rows = []
+            for trial, targets in enumerate(changes.targets):
+                old = targets[index] if index < len(targets) else ""
+                rows.append(gaps(self.front(trial, cohort, old), 0.0, INF) if old else ())
+            width = max(map(len, rows), default=0)
+            padded = np.full((self.count, width, 2), np.inf)
+            for trial, row in enumerate(rows):
+                for place, outage in enumerate(row):
+                    padded[trial, place] = outage
+            found.append(padded)
+        return found
+
+    def _endpoint(self, store: str, regions: tuple[str, ...]) -> Timeline:
+        key = (store, regions)
+        found = self._endpoints.get(key)
+        if found is None:
+            lists = [
+                trace.stores[store].endpoint.get(region, ()) for trace, region in zip(self.traces, regions, strict=True)
+            ]
+            found = self._endpoints[key] = timeline(lists)
+        return found
+
+    def _instance_times(self, store: str, cohort: str, changes_s: Floats) -> tuple[Floats, Floats]:
+        known = self._instances.setdefault((store, cohort), [])
+        for times, result in known:
+            if np.array_equal(times, changes_s):
+                return result
+        endpoint = self.scenario.stores[store].endpoint
+        fresh = endpoint_seen_s(self.phases, cohort, changes_s, endpoint.ttl, endpoint.reconnect)
+        known.append((changes_s, fresh))
+        return fresh
+
+    # -- paths of one trial ----------------------------------------------------------------------------------------
+
+    def front(self, trial: int, cohort: str, region: str) -> tuple[Interval, ...]:
+        """Return when a request of the cohort reaches the region's front door and its answer comes back."""
+        spans = self.traces[trial].front.get((cohort, region))
+        return ALWAYS if spans is None else self._cached(trial, ("front", cohort, region), lambda: of_spans(spans))
+
+    def link(self, trial: int, region: str, node: str) -> tuple[Interval, ...]:
+        """Return when a service in the region can talk to the node."""
+        spans = self.traces[trial].links.get((region, node))
+        return ALWAYS if spans is None else self._cached(trial, ("link", region, node), lambda: of_spans(spans))
+
+    def readable(self, trial: int, store: str, node: str) -> tuple[Interval, ...]:
+        """Return when the node could answer reads."""
+        spans = self.traces[trial].stores[store].reads.get(node, ())
+        return self._cached(trial, ("read", store, node), lambda: of_spans(spans))
+
+    def _cached(
+        self, trial: int, key: tuple[str, ...], make: Callable[[], tuple[Interval, ...]]
+    ) -> tuple[Interval, ...]:
+        cache = self._paths[trial]
+        found = cache.get(key)
+        if found is None:
+            found = cache[key] = make()
+        return found
+
+    def _nearest_reads(self, trial: int, service: str, region: str) -> tuple[Interval, ...]:
+        def make() -> tuple[Interval, ...]:
+            result = ALWAYS
+            for store, route in self.scenario.services[service].reads.items():
+                if route == "nearest":
+                    nodes = self.traces[trial].stores[store].reads
+                    parts = [intersect(self.link(trial, region, n), self.readable(trial, store, n)) for n in nodes]
+                    result = intersect(result, unite(parts) if parts else ())
+            return result
+
+        return self._cached(trial, ("nearest", service, region), make)
+
+    # -- slabs -----------------------------------------------------------------------------------------------------
+
+    def reads(self, service: str) -> Iterator[Slab]:
+        """Yield the ways of a service's reads, in the order of time for every point.
+
+        Of several stores read by route *primary* the first goes through the instances' own endpoint caches.
+        """
+        primary = [store for store, route in self.scenario.services[service].reads.items() if route == "primary"]
+        if not primary:
+            return self._slabs(service, None, None)
+        store = primary[0]
+
+        def pieces(trial: int, node: str) -> Sequence[Piece]:
+            return [(start, end, event, 0) for start, end, event in self.readable(trial, store, node)]
+
+        return self._slabs(service, store, pieces, reading=True)
+
+    def writes(self, service: str, pieces: Pieces) -> Iterator[Slab]:
+        """Yield the ways of a service's writes, in the order of time for every point.
+
+        Parameters
+        ----------
+        service
+            A service that writes a store.
+        pieces
+            When commits succeed on a node in a trial, labelled; ascending.
+        """
+        return self._slabs(service, self.scenario.services[service].writes, pieces, reading=False)
+
+    def _slabs(self, service: str, store: str | None, pieces: Pieces | None, *, reading: bool = True) -> Iterator[Slab]:
+        runs_in = self.scenario.services[service].runs_in or self.scenario.regions
+        for cohort in self.population.cohorts:
+            changes, seen = self.answers(service, cohort)
+            for region_layer, answered in segments(changes, seen, seen):
+                regions = tuple(region if region in runs_in else "" for region in answered)
+                paths = [self._into(trial, service, cohort, region, reading) for trial, region in enumerate(regions)]
+                if store is None or pieces is None:
+                    rows = [[(start, end, event, 0) for start, end, event in path] for path in paths]
+                    yield from self._of_pieces(
+                        cohort, region_layer, None, self._pack(rows, regions, region_layer.change_s)
+                    )
+                    continue
+                endpoint = self._endpoint(store, regions)
+                sees, works = self._instance_times(store, cohort, endpoint.changes_s)
+                for node_layer, nodes in segments(endpoint, sees, works):
+                    rows = [
+                        restrict(
+                            intersect(path, self.link(trial, regions[trial], nodes[trial])), pieces(trial, nodes[trial])
+                        )
+                        if path and nodes[trial]
+                        else []
+                        for trial, path in enumerate(paths)
+                    ]
+                    packed = self._pack(rows, regions, np.maximum(region_layer.change_s, node_layer.change_s))
+                    yield from self._of_pieces(cohort, region_layer, node_layer, packed)
+
+    def _into(self, trial: int, service: str, cohort: str, region: str, reading: bool) -> tuple[Interval, ...]:
+        """When requests of a cohort get through a region's front door and, for reads, to a copy of what they read."""
+        if not region:
+            return ()
+        path = self.front(trial, cohort, region)
+        return intersect(path, self._nearest_reads(trial, service, region)) if reading else path
+
+    def _pack(self, pieces: list[list[Piece]], regions: tuple[str, ...], since_s: Floats) -> Packed:
+        """Pad the pieces that end after the change that led to them, split where a region answers with errors."""
+        rows: list[list[ErrorPiece]] = []
+        floors = np.maximum(since_s, 0.0).tolist()
+        for trial, row in enumerate(pieces):
+            spans = self.traces[trial].error_rate.get(regions[trial]) if self._errors else None
+            kept: list[ErrorPiece] = []
+            for start, end, event, label in row:
+                if end > floors[trial]:
+                    if spans:
+                        kept.extend(with_errors(start, end, event, label, spans, self.traces[trial]))
+                    else:
+                        kept.append((start, end, event, label, 0.0))
+            rows.append(kept)
+        return padded(rows, errors=self._errors)
+
+    def _of_pieces(self, cohort: str, region: Layer, node: Layer | None, packed: Packed) -> Iterator[Slab]:
+        points = self.population.cohorts[cohort]
+        for place in range(packed.start_s.shape[1]):
+            present = packed.start_s[:, place] < np.inf
+            rows: slice | Ints = slice(None) if present.all() else np.flatnonzero(present)
+            open_from = packed.start_s[rows, place]
+            start = np.broadcast_to(open_from[:, None], (len(open_from), points.points))
+            end = np.broadcast_to(packed.end_s[rows, place, None], start.shape)
+            for layer in (region, node):
+                if layer is not None and layer.from_s is not None:
+                    start = np.maximum(start, layer.from_s[rows])
+                if layer is not None and layer.until_s is not None:
+                    end = np.minimum(end, layer.until_s[rows])
+            if packed.errors is not None and packed.errors[:, place].any():
+                fails = self.phases.of_cohort(cohort, Dimension.ERROR)[rows] < packed.errors[rows, place, None]
+                end = np.where(fails, -np.inf, end)
+            yield Slab(
+                cohort=cohort,
+                weight=points.weight,
+                rows=rows,
+                start_s=start,
+                end_s=end,
+                label=packed.label[rows, place],
+                region_from_s=None if region.from_s is None else region.from_s[rows],
+                region_event=region.event[rows],
+                node_seen_s=None if node is None or node.seen_s is None else node.seen_s[rows],
+                node_from_s=None if node is None or node.from_s is None else node.from_s[rows],
+                node_event=region.event[rows] if node is None else node.event[rows],
+                open_from_s=open_from,
+                open_event=packed.event[rows, place],
+            )
+
+
+def write_rate_segments(
+    scenario: Scenario, population: Population, phases: Phases, trace: Trace, store: str
+) -> list[tuple[str, Floats, Floats, Floats]]:
+    """Return who writes where in one trial: per node, when each writer's commits get through and are acknowledged.
+
+    Services that write the store share its load evenly.
+
+    Parameters
+    ----------
+    scenario, population
+        The resolved scenario and its points.
+    phases
+        Coordinates of this one trial.
+    trace
+        The trial as far as it has come; open spans have no end.
+    store
+        The store.
+
+    Returns
+    -------
+    list of tuple
+        Node, starts and ends in seconds and weights, each of shape ``(writers,)``; the share of the write load at a
+        node at an instant is the sum of the weights whose interval holds it.
+    """
+    services = [name for name, service in scenario.services.items() if service.writes == store]
+    routes = Routes(scenario, population, phases, [trace])
+    nodes = list(trace.stores[store].acks)
+
+    def pieces(_: int, node: str) -> Sequence[Piece]:
+        spans = trace.stores[store].acks.get(node, ())
+        return [(span.start_s, span.acked_until_s, span.began_by, nodes.index(node)) for span in spans]
+
+    found = []
+    for service in services:
+        for slab in routes.writes(service, pieces):
+            for row, label in enumerate(slab.label.tolist()):
+                some = slab.end_s[row] > slab.start_s[row]
+                if some.any():
+                    weight = slab.weight[some] / len(services)
+                    found.append((nodes[label], slab.start_s[row][some], slab.end_s[row][some], weight))
+    return found

@@ -1,0 +1,199 @@
+"""Padded arrays of answers and of ways: the data that :mod:`mrsim.routes` works with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mrsim.spans import ALWAYS, Interval
+from mrsim.trace import INF, NO_EVENT, Change
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mrsim.trace import Trace
+
+    Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
+
+ErrorPiece = tuple[float, float, int, int, float]
+"""A piece and the share of requests that fail in it."""
+
+Piece = tuple[float, float, int, int]
+"""Start, end, the event that began it, and a label of the caller's."""
+
+Pieces = Callable[[int, str], Sequence[Piece]]
+"""From (trial of the chunk, node) to when requests to that node succeed."""
+
+
+@dataclass(frozen=True, eq=False)
+class Timeline:
+    """What an authority answered, per trial: padded changes and, per trial, the targets before and after each."""
+
+    changes_s: Floats
+    events: Ints
+    targets: list[tuple[str, ...]]
+
+
+@dataclass(frozen=True, eq=False)
+class Slab:
+    """Requests of one cohort that take one way: they get through in ``[start_s, end_s)`` (empty where end <= start).
+
+    Attributes
+    ----------
+    cohort, weight
+        Whose requests, and the weight of each point, shape ``(points,)``.
+    rows
+        Trials of the chunk that have this way: a slice over all, or indices; all arrays below have these rows.
+    start_s, end_s
+        Shape ``(rows, points)``.
+    label
+        Label of the piece of each row, shape ``(rows,)``.
+    region_from_s, region_event
+        When each point followed its record to this region, ``(rows, points)`` or None for the first, and the change's
+        event per row.
+    node_seen_s, node_from_s, node_event
+        When each point's instance saw the endpoint's answer, when its connections worked, and the change's event.
+    open_from_s, open_event
+        When the way opened, and the event that opened it, per row.
+    """
+
+    cohort: str
+    weight: Floats
+    rows: slice | Ints
+    start_s: Floats
+    end_s: Floats
+    label: Ints
+    region_from_s: Floats | None
+    region_event: Ints
+    node_seen_s: Floats | None
+    node_from_s: Floats | None
+    node_event: Ints
+    open_from_s: Floats
+    open_event: Ints
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """One segment of a layer for all points of a cohort: from when, until when, and the event of its change."""
+
+    from_s: Floats | None
+    until_s: Floats | None
+    change_s: Floats
+    event: Ints
+    seen_s: Floats | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Packed:
+    """Pieces of a way per trial, padded: shape ``(trials, pieces)``; absent where the start is infinite."""
+
+    start_s: Floats
+    end_s: Floats
+    event: Ints
+    label: Ints
+    errors: Floats | None
+
+
+def timeline(answers: Sequence[Sequence[Change]]) -> Timeline:
+    """Return the changes of many trials as padded arrays; a change to the same target is none."""
+    targets: list[tuple[str, ...]] = []
+    rows: list[list[Change]] = []
+    for changes in answers:
+        seen: list[str] = []
+        row: list[Change] = []
+        for change in changes:
+            if not seen and change.at_s > -INF:
+                seen.append("")
+            if not seen:
+                seen.append(change.target)
+            elif change.target != seen[-1]:
+                seen.append(change.target)
+                row.append(change)
+        targets.append(tuple(seen) or ("",))
+        rows.append(row)
+    width = max((len(row) for row in rows), default=0)
+    times = np.full((len(rows), width), np.inf)
+    events = np.full((len(rows), width), NO_EVENT, dtype=np.int64)
+    for index, row in enumerate(rows):
+        for place, change in enumerate(row):
+            times[index, place] = change.at_s
+            events[index, place] = change.event
+    return Timeline(times, events, targets)
+
+
+def segments(changes: Timeline, sees: Floats, works: Floats) -> Iterator[tuple[Layer, tuple[str, ...]]]:
+    """Yield the segments between changes, with the target of each trial ('' where it has none so late)."""
+    count, number = changes.changes_s.shape
+    for index in range(number + 1):
+        targets = tuple(names[index] if index < len(names) else "" for names in changes.targets)
+        until = sees[:, index] if index < number else None
+        if index == 0:
+            none = np.full(count, NO_EVENT, dtype=np.int64)
+            yield Layer(None, until, np.full(count, -np.inf), none), targets
+        else:
+            before = index - 1
+            from_s, change_s = works[:, before], changes.changes_s[:, before]
+            yield Layer(from_s, until, change_s, changes.events[:, before], sees[:, before]), targets
+
+
+def restrict(path: Sequence[Interval], pieces: Sequence[Piece]) -> list[Piece]:
+    """Return the pieces where the path is open; a tie of beginnings goes to the piece (database before route)."""
+    if path is ALWAYS:
+        return list(pieces)
+    found = []
+    for start, end, event, label in pieces:
+        for opens, closes, opened_by in path:
+            begin = max(start, opens)
+            finish = min(end, closes)
+            if finish > begin:
+                found.append((begin, finish, event if start >= opens else opened_by, label))
+    return found
+
+
+def with_errors(
+    start: float,
+    end: float,
+    event: int,
+    label: int,
+    errors: Sequence[tuple[float, float, float]] | None,
+    trace: Trace,
+) -> Iterator[ErrorPiece]:
+    """Split a piece where the share of failing requests changes; what follows an error span began with its end."""
+    at = start
+    for begin, finish, share in errors or ():
+        if finish <= at or begin >= end or share <= 0.0:
+            continue
+        if begin > at:
+            yield at, begin, event, label, 0.0
+        yield max(at, begin), min(finish, end), event, label, share
+        at = min(finish, end)
+        event = _event_at(trace, at, event)
+    if at < end:
+        yield at, end, event, label, 0.0
+
+
+def _event_at(trace: Trace, at_s: float, otherwise: int) -> int:
+    """Return the event of that very instant, a fault's end before any other."""
+    same = [index for index, event in enumerate(trace.events) if event.at_s == at_s]
+    ends = [index for index in same if trace.events[index].kind == "fault-ends"]
+    return (ends or same or [otherwise])[0]
+
+
+def padded(rows: list[list[ErrorPiece]], *, errors: bool) -> Packed:
+    """Return the pieces of every trial as padded arrays."""
+    width = max(map(len, rows), default=0)
+    times = np.full((2, len(rows), width), np.inf)
+    codes = np.zeros((2, len(rows), width), dtype=np.int64)
+    shares = np.zeros((len(rows), width)) if errors else None
+    for place in range(width):
+        having = [index for index, row in enumerate(rows) if len(row) > place]
+        columns = list(zip(*(rows[index][place] for index in having), strict=True))
+        times[0, having, place], times[1, having, place] = columns[0], columns[1]
+        codes[0, having, place], codes[1, having, place] = columns[2], columns[3]
+        if shares is not None:
+            shares[having, place] = columns[4]
+    return Packed(times[0], times[1], codes[0], codes[1], shares)
