@@ -12,14 +12,14 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from mrsim.version import __version__
+
 if TYPE_CHECKING:
     from mrsim.report import plots as plot
     from mrsim.scenario.loader import load, loads
     from mrsim.scenario.model import Scenario
     from mrsim.study.results import Results
     from mrsim.study.run import run
-
-__version__ = "0.1.0"
 
 __all__ = ["Results", "Scenario", "__version__", "load", "loads", "plot", "run"]
 

@@ -1,0 +1,215 @@
+"""Where the chunks of a study are run: in this process, on all local cores, or on any executor that is handed in.
+
+A chunk is a pure function of scenario, seed and trial numbers, so it may be run anywhere, in any order, and again.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import pickle
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass
+from multiprocessing import get_context
+from typing import TYPE_CHECKING
+
+from mrsim.errors import MrsimError, SimulationError
+from mrsim.study.collect import CHUNK, Chunk
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from mrsim.scenario.model import Scenario
+
+RunChunk = Callable[[int, int, int], Chunk]
+"""Called with seed, first trial and number of trials."""
+
+Build = Callable[["Scenario"], RunChunk]
+"""Makes a chunk function for a scenario; a module-level function, so that it can be sent to other processes."""
+
+AHEAD = 2
+"""Chunks handed out per worker at a time: one to run and one to go on with."""
+
+
+class WorkerError(MrsimError):
+    """A worker process died twice over the same trials, or an executor broke.
+
+    Attributes
+    ----------
+    seed, first, last
+        The study's seed and the range of trials that it died over.
+    """
+
+    def __init__(self, seed: int, first: int, last: int) -> None:
+        self.seed, self.first, self.last = seed, first, last
+        super().__init__(
+            f"the workers died over trials {first} to {last} (seed {seed}): out of memory, killed, or unable to start. "
+            "In a script, call mrsim.run under «if __name__ == '__main__':»; workers=1 needs no other process"
+        )
+
+    def __reduce__(self) -> tuple[type[WorkerError], tuple[int, int, int]]:
+        """Pickle by what it was made of."""
+        return type(self), (self.seed, self.first, self.last)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A chunk to run: everything a worker needs, pickled once for the whole study."""
+
+    payload: bytes
+    seed: int
+    first: int
+    count: int
+
+
+def tasks_of(build: Build, scenario: Scenario, seed: int, trials: int) -> list[Task]:
+    """Cut a study into tasks of :data:`~mrsim.study.collect.CHUNK` trials, in order."""
+    payload = pickle.dumps((build, scenario))
+    return [Task(payload, seed, first, min(CHUNK, trials - first)) for first in range(0, trials, CHUNK)]
+
+
+def run_task(task: Task) -> Chunk:
+    """Run one chunk in a worker.
+
+    Raises
+    ------
+    SimulationError
+        If an invariant broke, or anything else went wrong inside a trial; it names the trial.
+    """
+    return _run(_built(task.payload, threading.get_ident()), task)
+
+
+def run_here(tasks: Iterable[Task], run_chunk: RunChunk) -> Iterator[Chunk]:
+    """Run the tasks in this process, one after the other."""
+    return (_run(run_chunk, task) for task in tasks)
+
+
+def run_on_cores(tasks: Iterable[Task], workers: int) -> Iterator[Chunk]:
+    """Run the tasks in worker processes and yield chunks as they are done.
+
+    A worker that dies costs the chunks that were under way: they are run again one at a time, each in a process of its
+    own.
+
+    Raises
+    ------
+    WorkerError
+        If a chunk's worker dies a second time.
+    """
+    left = deque(tasks)
+    while left:
+        with _Pool(min(workers, len(left))) as pool:
+            lost = yield from _drain(pool, left, AHEAD * workers)
+        for task in lost:
+            with _Pool(1) as pool:
+                if (yield from _drain(pool, deque([task]), 1)):
+                    raise _worker_error(task)
+
+
+def run_on_executor(tasks: Iterable[Task], executor: Executor) -> Iterator[Chunk]:
+    """Run the tasks on an executor that is handed in, and yield chunks as they are done; it is left running.
+
+    Raises
+    ------
+    WorkerError
+        If the executor breaks.
+    """
+    lost = yield from _drain(executor, deque(tasks), AHEAD * usable_cores())
+    if lost:
+        raise _worker_error(lost[0])
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class _Pool(ProcessPoolExecutor):
+    """Worker processes that leave interruptions to their parent, and are not waited for when that leaves early."""
+
+    def __init__(self, workers: int) -> None:
+        super().__init__(workers, mp_context=get_context("spawn"), initializer=_ignore_interruptions)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.shutdown(wait=kind is None, cancel_futures=True)
+
+
+def _ignore_interruptions() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _drain(executor: Executor, left: deque[Task], ahead: int) -> Generator[Chunk, None, list[Task]]:
+    """Run tasks from the left of a queue and yield chunks; return the tasks that a broken executor took with it.
+
+    Whatever ends it, chunks that were finished by then are yielded first.
+    """
+    under_way: dict[Future[Chunk], Task] = {}
+    try:
+        while left or under_way:
+            while left and len(under_way) < ahead:
+                under_way[executor.submit(run_task, left[0])] = left[0]
+                left.popleft()
+            for future in wait(under_way, return_when=FIRST_COMPLETED).done:
+                chunk = future.result()
+                del under_way[future]
+                yield chunk
+    except BrokenExecutor:
+        yield from _finished(under_way)
+        return list(under_way.values()) or [left.popleft()]
+    except KeyboardInterrupt:
+        yield from _finished(under_way)
+        raise
+    finally:
+        for future in under_way:
+            future.cancel()
+    return []
+
+
+def _finished(under_way: dict[Future[Chunk], Task]) -> Iterator[Chunk]:
+    """Take the finished chunks out and yield them."""
+    for future in list(under_way):
+        if future.done() and not future.cancelled() and future.exception() is None:
+            del under_way[future]
+            yield future.result()
+
+
+@functools.lru_cache(maxsize=16)
+def _built(payload: bytes, thread: int) -> RunChunk:
+    """Return this process's chunk function: a simulator is built once, and never shared between threads."""
+    build, scenario = pickle.loads(payload)  # made by tasks_of, in the process that started this one
+    made: RunChunk = build(scenario)
+    return made
+
+
+def _run(run_chunk: RunChunk, task: Task) -> Chunk:
+    try:
+        return run_chunk(task.seed, task.first, task.count)
+    except MrsimError:
+        raise
+    except Exception as error:
+        raise _located(run_chunk, task, error) from error
+
+
+def _located(run_chunk: RunChunk, task: Task, error: Exception) -> SimulationError:
+    """Return the error of the trial that went wrong, found by running the chunk's trials one by one."""
+    last = task.first + task.count - 1
+    for trial in range(task.first, last + 1):
+        try:
+            run_chunk(task.seed, trial, 1)
+        except SimulationError as alone:
+            return alone
+        except Exception as alone:
+            return SimulationError(f"{type(alone).__name__}: {alone}", task.seed, trial)
+    message = f"{type(error).__name__}: {error}; only when trials {task.first} to {last} are run together"
+    return SimulationError(message, task.seed, task.first)
+
+
+def _worker_error(task: Task) -> WorkerError:
+    return WorkerError(task.seed, task.first, task.first + task.count - 1)

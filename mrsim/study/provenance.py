@@ -1,0 +1,51 @@
+"""What it takes to get the same bytes again: seed, scenario, versions and the kind of machine. No date, no host."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mrsim.study.documents import digest, scenario_document
+from mrsim.version import __version__
+
+if TYPE_CHECKING:
+    from mrsim.scenario.model import Scenario
+
+PACKAGES = ("numpy", "scipy", "simpy")
+"""Packages that numbers come out of."""
+
+
+def provenance(scenario: Scenario, *, seed: int, trials_asked: int, trials: int) -> dict[str, Any]:
+    """Return the provenance of a study, as JSON data.
+
+    Parameters
+    ----------
+    scenario
+        Named, and told from others by a digest of its resolved content (not of its text).
+    seed
+        Of the study.
+    trials_asked, trials
+        How many were asked for, and how many were finished.
+    """
+    return {
+        "scenario": scenario.name,
+        "scenario_sha256": digest(scenario_document(scenario)),
+        "seed": seed,
+        "trials_asked": trials_asked,
+        "trials": trials,
+        "mrsim": __version__,
+        "python": platform.python_version(),
+        **{package: version(package) for package in PACKAGES},
+        "platform": f"{platform.system()} {platform.machine()}",
+        "numpy_simd": _simd(),
+    }
+
+
+def _simd() -> list[str]:
+    """Return the CPU features that NumPy's loops are dispatched on here: rounding may depend on them."""
+    config = np.show_config(mode="dicts")
+    extensions = config.get("SIMD Extensions", {})
+    return [*extensions.get("baseline", []), *extensions.get("found", [])]

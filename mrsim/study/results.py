@@ -1,0 +1,216 @@
+"""What a study found: one row per trial, one per episode, and the questions that can be asked of them."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from mrsim.errors import ResultsError
+from mrsim.study import storage, tables
+from mrsim.study.collect import Collected
+from mrsim.study.columns import support_of
+from mrsim.study.statistics import CONFIDENCE, Estimate, Sample, Status, estimate
+from mrsim.study.verdict import Check, judge_all
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+    from numpy.typing import NDArray
+
+    from mrsim.scenario.model import Scenario
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """A study, run.
+
+    Attributes
+    ----------
+    scenario
+        What was asked.
+    trials
+        One row per trial (index ``trial``), one float column per metric and labels, such as
+        ``rto_s{service=orders,op=write,clients=95%,of=affected}``. An unfinished value is the time at which it was cut,
+        or infinite; ``status`` says which.
+    status
+        Same rows; only the columns that can be unfinished, as :class:`~mrsim.study.statistics.Status` codes.
+    episodes
+        One row per split-brain episode; column ``trial`` says where.
+    curves
+        Per name, such as ``restored{service=orders,op=write}``: shape ``(trials, G)``.
+    curve_times_s
+        Seconds after the fault, shape ``(G,)``.
+    faults
+        One row per fault of the scenario: ``kind``, and in how many trials it ``began`` and was ``with_effect``.
+    provenance
+        Seed, numbers of trials, versions and platform: what it takes to get the same bytes again.
+    """
+
+    scenario: Scenario
+    trials: pd.DataFrame
+    status: pd.DataFrame
+    episodes: pd.DataFrame
+    curves: dict[str, NDArray[np.float32]]
+    curve_times_s: NDArray[np.float64]
+    faults: pd.DataFrame
+    provenance: dict[str, Any]
+
+    @classmethod
+    def of(cls, scenario: Scenario, collected: Collected, provenance: dict[str, Any]) -> Results:
+        """Make results of collected arrays, without copying the large ones."""
+        index = pd.Index(collected.trial, name="trial")
+        faults = {
+            "kind": [fault.kind for fault in scenario.faults],
+            "began": collected.faults_began,
+            "with_effect": collected.faults_with_effect,
+        }
+        return cls(
+            scenario=scenario,
+            trials=pd.DataFrame(collected.values, index=index, columns=list(collected.columns), copy=False),
+            status=pd.DataFrame(collected.status, index=index, columns=list(collected.status_columns), copy=False),
+            episodes=pd.DataFrame(collected.episodes),
+            curves=collected.curves,
+            curve_times_s=collected.curve_times_s,
+            faults=pd.DataFrame(faults, index=pd.RangeIndex(len(scenario.faults), name="fault")),
+            provenance=provenance,
+        )
+
+    @property
+    def seed(self) -> int:
+        """Seed of the study."""
+        return int(self.provenance["seed"])
+
+    @property
+    def n(self) -> int:
+        """Number of finished trials."""
+        return len(self.trials)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every trial asked for was run; false after an interruption."""
+        return self.n == int(self.provenance["trials_asked"])
+
+    @property
+    def tested_something(self) -> bool:
+        """Whether a fault had an effect in some trial (true if the scenario has no faults)."""
+        return self.faults.empty or bool(self.faults["with_effect"].any())
+
+    @cached_property
+    def checks(self) -> tuple[Check, ...]:
+        """Verdicts on the scenario's budgets, failures corrected for their number."""
+        return judge_all([self])
+
+    def checks_table(self) -> pd.DataFrame:
+        """Return the verdicts as a table, one row per budget."""
+        return tables.checks(self.checks)
+
+    def summary(self, confidence: float = CONFIDENCE) -> pd.DataFrame:
+        """Return one row per metric column: numbers of trials, rate or mean, p50, p95 and p99 with their bounds.
+
+        Parameters
+        ----------
+        confidence
+            Of each one-sided bound; a shown pair is a two-sided interval at ``2 confidence - 1``.
+        """
+        return tables.summary(self, confidence)
+
+    def phases(self, around: str = "mean", clients: str = "95%") -> pd.DataFrame:
+        """Return where the recovery time went: seconds per phase, one row per service and operation.
+
+        Parameters
+        ----------
+        around
+            ``mean``: the mean over all trials with an outage, of the mean over affected clients; the phases add up to
+            ``total``, the mean of ``rto_mean_s``. A quantile such as ``p95``: the mean over the trials around that
+            quantile of ``rto_s`` for ``clients``; the phases add up to the mean recovery time of those trials.
+        clients
+            Client quantile, for a quantile over trials only.
+
+        Raises
+        ------
+        ResultsError
+            If the phases of that client quantile were not measured.
+        """
+        return tables.phases(self, around, clients)
+
+    def sample(self, column: str) -> Sample:
+        """Return a column as a sample, unfinished trials as bounds.
+
+        Raises
+        ------
+        ResultsError
+            If there is no such column.
+        """
+        return Sample.of(self.values_of(column), self.status_of(column), support_of(column))
+
+    def estimate(self, column: str, aggregation: str, confidence: float = CONFIDENCE) -> Estimate:
+        """Estimate ``p95``, ``median``, ``mean`` or (share of) ``trials`` of a column, with its bounds.
+
+        Raises
+        ------
+        ResultsError
+            If there is no such column.
+        """
+        return estimate(self.sample(column), aggregation, confidence)
+
+    def values_of(self, column: str) -> NDArray[np.float64]:
+        """Return a column's values, shape ``(n,)``.
+
+        Raises
+        ------
+        ResultsError
+            If there is no such column.
+        """
+        if column not in self.trials.columns:
+            near = difflib.get_close_matches(column, [str(name) for name in self.trials.columns], n=1, cutoff=0.0)
+            message = f"the study has no column {column!r}" + (f" (nearest: {near[0]!r})" if near else "")
+            raise ResultsError(message)
+        return self.trials[column].to_numpy(dtype=np.float64)
+
+    def status_of(self, column: str) -> NDArray[np.int8]:
+        """Return a column's status codes, shape ``(n,)``, also if it is one that cannot be unfinished."""
+        if column in self.status.columns:
+            return self.status[column].to_numpy(dtype=np.int8)
+        values = self.values_of(column)
+        return np.where(np.isnan(values), Status.NO_EFFECT, Status.OBSERVED).astype(np.int8)
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write everything to one file, at once or not at all; the same results give the same bytes.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written; a file that was there before is untouched.
+        """
+        storage.save(self, path)
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> Results:
+        """Read results that were saved.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be read.
+        ResultsError
+            If it does not hold results, or those of a format that this version does not know.
+        """
+        return cls.of(*storage.load(path))
+
+    def __repr__(self) -> str:
+        """Return the study in a line, and each budget's verdict in another."""
+        asked = int(self.provenance["trials_asked"])
+        trials = f"{self.n} trials" if self.complete else f"{self.n} of {asked} trials"
+        lines = [f"Results({self.scenario.name}: {trials}, seed {self.seed})"]
+        lines += [f"  {check.verdict:<12} {check.budget.key}: {check.budget.text}" for check in self.checks]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        from mrsim.report.html import results_html
+
+        return results_html(self)

@@ -1,0 +1,188 @@
+"""Run a study: many trials of one scenario, or one of them again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mrsim.rng import Draws, fresh_seed
+from mrsim.study.collect import Chunk, Collector
+from mrsim.study.executors import (
+    Build,
+    RunChunk,
+    Task,
+    run_here,
+    run_on_cores,
+    run_on_executor,
+    tasks_of,
+    usable_cores,
+)
+from mrsim.study.provenance import provenance
+from mrsim.study.results import Results
+from mrsim.trace import NO_EVENT
+
+if TYPE_CHECKING:
+    from mrsim.measure import Measures
+    from mrsim.scenario.model import Scenario
+    from mrsim.trace import Trace
+
+WORTH_STARTING_S = 3.0
+"""Less work than this is done sooner here than by worker processes, which take a second to start."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """A study was interrupted (Ctrl-C); what was finished is kept.
+
+    It is a :class:`KeyboardInterrupt`, so that code that catches errors does not catch the wish to stop.
+
+    Attributes
+    ----------
+    partial
+        Results of the finished trials; None if there were none.
+    """
+
+    def __init__(self, partial: Results | None) -> None:
+        self.partial = partial
+        super().__init__(f"interrupted after {partial.n if partial else 0} trials")
+
+
+def chunk_function(scenario: Scenario) -> RunChunk:
+    """Return the function that simulates and measures consecutive trials of a scenario."""
+    from mrsim.measure import measure
+    from mrsim.population import Population
+    from mrsim.sim.run import Simulator
+
+    simulator, population = Simulator(scenario), Population(scenario)
+
+    def run_chunk(seed: int, first: int, count: int) -> Chunk:
+        traces = simulator.run_chunk(seed, first, count)
+        measures = measure(scenario, population, traces, Draws(seed, first, count))
+        return Chunk(measures, *_fault_counts(traces, len(scenario.faults)))
+
+    return run_chunk
+
+
+def run(
+    scenario: Scenario,
+    *,
+    trials: int = 1000,
+    seed: int | None = None,
+    workers: int | None = None,
+    executor: Executor | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    build: Build = chunk_function,
+) -> Results:
+    """Run a scenario many times.
+
+    The results are a function of scenario, seed and number of trials: workers and executor change none of their bytes.
+
+    Parameters
+    ----------
+    scenario
+        What to run.
+    trials
+        How many times.
+    seed
+        A non-negative integer; drawn from the operating system, and recorded, if not given.
+    workers
+        Worker processes; 1 stays in this process. Not given: every core, if the work is worth starting them.
+    executor
+        Runs the chunks instead, such as that of a cluster; it is left running. Not together with ``workers``.
+    progress
+        Called with the trials finished and the trials asked for, after every chunk.
+    build
+        Makes the function that runs consecutive trials; a module-level function.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of range, or of the wrong type.
+    SimulationError
+        If an invariant broke inside a trial; it names seed and trial.
+    WorkerError
+        If worker processes died twice over the same trials.
+    Interrupted
+        On Ctrl-C; carries the results of the finished trials.
+    """
+    _check_integer("trials", trials, 1)
+    if workers is not None:
+        _check_integer("workers", workers, 1)
+    if workers is not None and executor is not None:
+        message = "workers and executor cannot be given together"
+        raise ValueError(message)
+    seed = fresh_seed() if seed is None else _check_integer("seed", seed, 0)
+    collector = Collector(trials)
+
+    def results() -> Results:
+        origin = provenance(scenario, seed=seed, trials_asked=trials, trials=collector.done)
+        return Results.of(scenario, collector.collected(), origin)
+
+    try:
+        for chunk in _chunks(tasks_of(build, scenario, seed, trials), build, scenario, workers, executor):
+            collector.add(chunk)
+            if progress is not None:
+                progress(collector.done, trials)
+    except KeyboardInterrupt:
+        raise Interrupted(results() if collector.done else None) from None
+    return results()
+
+
+def run_one(scenario: Scenario, seed: int, trial: int) -> tuple[Trace, Measures]:
+    """Run one trial of a study again: the same trace and the same numbers as in the study.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If seed or trial is negative or no integer.
+    SimulationError
+        If an invariant broke.
+    """
+    from mrsim.measure import measure
+    from mrsim.population import Population
+    from mrsim.sim.run import Simulator
+
+    _check_integer("seed", seed, 0)
+    _check_integer("trial", trial, 0)
+    traces = Simulator(scenario).run_chunk(seed, trial, 1)
+    return traces[0], measure(scenario, Population(scenario), traces, Draws(seed, trial, 1))
+
+
+def _chunks(
+    tasks: Sequence[Task], build: Build, scenario: Scenario, workers: int | None, executor: Executor | None
+) -> Iterator[Chunk]:
+    """Yield the chunks of a study as they are done."""
+    if executor is not None:
+        yield from run_on_executor(tasks, executor)
+        return
+    if workers is not None and workers > 1 and len(tasks) > 1:
+        yield from run_on_cores(tasks, workers)
+        return
+    run_chunk = build(scenario)
+    started = time.perf_counter()
+    yield from run_here(tasks[:1], run_chunk)
+    expected_s = (time.perf_counter() - started) * (len(tasks) - 1)
+    if workers is None and usable_cores() > 1 and expected_s > WORTH_STARTING_S:
+        yield from run_on_cores(tasks[1:], usable_cores())
+    else:
+        yield from run_here(tasks[1:], run_chunk)
+
+
+def _fault_counts(traces: Sequence[Trace], faults: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return per fault in how many trials it began, and in how many it had any effect."""
+    began = np.array([[event != NO_EVENT for event in trace.fault_events] for trace in traces], dtype=np.int64)
+    effects = np.array([trace.fault_effects for trace in traces], dtype=np.int64)
+    return began.reshape(-1, faults).sum(axis=0), effects.reshape(-1, faults).sum(axis=0)
+
+
+def _check_integer(name: str, value: object, least: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        message = f"{name} must be an integer, got {value!r}"
+        raise TypeError(message)
+    if value < least:
+        message = f"{name} must be at least {least}, got {value}"
+        raise ValueError(message)
+    return int(value)

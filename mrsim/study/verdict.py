@@ -1,0 +1,184 @@
+"""Verdicts: whether a scenario keeps its budgets, as far as the trials can tell.
+
+A budget **passes** if the bound on its bad side still satisfies it, **fails** if the bound on its good side already
+violates it, and is **inconclusive** otherwise: never passed for want of observations, nor because a fault did nothing.
+
+A pass is not corrected for the number of budgets, because all of them must pass. A failure is (Holm): among twenty
+budgets that hold, one would otherwise fail by chance in two runs of three.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from mrsim.scenario.budgets import Budget
+from mrsim.study.claims import Claim, ShareClaim, claim_of, fewest_trials, holm
+from mrsim.study.statistics import CONFIDENCE, Estimate, Status, estimate
+
+if TYPE_CHECKING:
+    from mrsim.study.results import Results
+
+Verdict = Literal["passed", "failed", "inconclusive"]
+
+WORST = 5
+"""How many of the worst trials a check names for replay."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One budget, judged.
+
+    Attributes
+    ----------
+    budget
+        The limit.
+    verdict
+        ``passed``, ``failed`` or ``inconclusive``.
+    estimate
+        What the trials say, with its bounds.
+    needed_trials
+        Of an inconclusive check: about how many trials would decide it; None if no number would, or if it is decided.
+    reason
+        Why it is inconclusive, or what limits the answer; may be empty.
+    worst_trials
+        Trials to replay, the worst for this budget first.
+    scenario
+        Name of the scenario.
+    seed
+        The study's seed: with a trial's number it replays that trial.
+    """
+
+    budget: Budget
+    verdict: Verdict
+    estimate: Estimate
+    needed_trials: int | None = None
+    reason: str = ""
+    worst_trials: tuple[int, ...] = ()
+    scenario: str = ""
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Evidence:
+    """A check without its verdict, and what the verdict follows from."""
+
+    check: Check
+    claim: Claim | None
+    tested: bool
+    """Whether any fault had an effect (or none was asked for)."""
+
+
+def judge(results: Results, budget: Budget, confidence: float = CONFIDENCE) -> Check:
+    """Judge one budget on its own.
+
+    Raises
+    ------
+    ResultsError
+        If the study did not measure what the budget limits.
+    """
+    return _settle([_weigh(results, budget, confidence)], confidence)[0]
+
+
+def judge_all(studies: Sequence[Results], confidence: float = CONFIDENCE) -> tuple[Check, ...]:
+    """Judge every budget of every study, failures corrected for the number of budgets in all (Holm).
+
+    Budgets of level ``off`` are left out.
+
+    Parameters
+    ----------
+    studies
+        Everything that one invocation ran.
+    confidence
+        Of each one-sided bound; the chance of any false failure is at most ``1 - confidence``.
+    """
+    evidence = [
+        _weigh(results, budget, confidence)
+        for results in studies
+        for budget in results.scenario.budgets
+        if budget.level != "off"
+    ]
+    return tuple(_settle(evidence, confidence))
+
+
+def exit_code(checks: Iterable[Check]) -> int:
+    """Return 1 if a budget failed, else 3 if one is inconclusive, else 0; budgets of level ``warn`` never count."""
+    verdicts = {check.verdict for check in checks if check.budget.level == "error"}
+    if "failed" in verdicts:
+        return 1
+    return 3 if "inconclusive" in verdicts else 0
+
+
+def _weigh(results: Results, budget: Budget, confidence: float) -> _Evidence:
+    sample = results.sample(budget.column)
+    check = Check(
+        budget=budget,
+        verdict="inconclusive",
+        estimate=estimate(sample, budget.aggregation, confidence),
+        worst_trials=_worst(results, budget),
+        scenario=results.scenario.name,
+        seed=results.seed,
+    )
+    claim = claim_of(sample, budget.aggregation, budget.op, budget.limit)
+    return _Evidence(check, claim, results.tested_something)
+
+
+def _settle(evidence: Sequence[_Evidence], confidence: float) -> list[Check]:
+    alpha = 1.0 - confidence
+    failed = holm([1.0 if one.claim is None else one.claim.p_fail() for one in evidence], alpha)
+    return [_verdict(one, is_failed, alpha, len(evidence)) for one, is_failed in zip(evidence, failed, strict=True)]
+
+
+def _verdict(one: _Evidence, is_failed: bool, alpha: float, family: int) -> Check:
+    claim, check = one.claim, one.check
+    if claim is None:
+        return _because(check, check.estimate.reason)
+    if is_failed:
+        return replace(check, verdict="failed", reason=check.estimate.reason)
+    if claim.p_pass() <= alpha:
+        if not one.tested:
+            return _because(check, "no fault had an effect in any trial: nothing was tested")
+        return replace(check, verdict="passed", reason=check.estimate.reason)
+    if claim.p_fail() <= alpha:
+        reason = f"would fail on its own, but not among {family} checks: more trials needed"
+        return _because(check, reason, claim.needed_trials(alpha / family))
+    return _because(check, *_undecided(claim, check, alpha))
+
+
+def _because(check: Check, reason: str, needed_trials: int | None = None) -> Check:
+    """Return the check as inconclusive for a reason."""
+    return replace(check, verdict="inconclusive", reason=reason, needed_trials=needed_trials)
+
+
+def _undecided(claim: Claim, check: Check, alpha: float) -> tuple[str, int | None]:
+    """Return why the trials do not decide, and how many would."""
+    budget, seen = check.budget, check.estimate
+    fewest = fewest_trials(budget.aggregation, budget.op, budget.limit, 1.0 - alpha)
+    if fewest is None:
+        return f"no number of trials can show {budget.text!r}", None
+    needed = claim.needed_trials(alpha)
+    if isinstance(claim, ShareClaim) and claim.hangs_on_unfinished:
+        unfinished = f"{seen.unfinished:.1%} of trials"
+        return f"{unfinished} unfinished, which decide it: a longer horizon would tell, not more trials", None
+    if seen.n < fewest:
+        return f"at least {fewest} trials are needed to show it, got {seen.n}", needed
+    return "more trials needed" if needed else "too close to the limit to be decided by more trials", needed
+
+
+def _worst(results: Results, budget: Budget) -> tuple[int, ...]:
+    """Return the trials that speak most against a budget, unfinished ones by how long they were watched."""
+    values = results.trials[budget.column].to_numpy(dtype=np.float64)
+    codes = results.status_of(budget.column)
+    sign = 1.0 if budget.op in ("<", "<=") else -1.0
+    unfinished = (codes == Status.CENSORED) | (codes == Status.NEVER)
+    badness = np.where(unfinished, sign * math.inf, sign * values)
+    kept = np.flatnonzero(codes != Status.NO_EFFECT)
+    if budget.aggregation == "trials":
+        kept = kept[(values[kept] != 0.0) == (sign > 0)]
+    trials = results.trials.index.to_numpy()
+    order = np.lexsort((trials[kept], -sign * values[kept], -badness[kept]))[:WORST]
+    return tuple(int(trials[kept[i]]) for i in order)
