@@ -215,11 +215,11 @@ class Exponential(Distribution):
 
     def quantile(self, u: ArrayLike) -> Floats:
         """Return ``-mean * log(1 - u)``."""
-        return -self.scale * np.log1p(-np.asarray(u, dtype=float))
+        return np.asarray(-self.scale * np.log1p(-np.asarray(u, dtype=float)))
 
     def cdf(self, x: ArrayLike) -> Floats:
         """Return ``1 - exp(-x / mean)``."""
-        return -np.expm1(-np.maximum(np.asarray(x, dtype=float), 0.0) / self.scale)
+        return np.asarray(-np.expm1(-np.maximum(np.asarray(x, dtype=float), 0.0) / self.scale))
 
     def mean(self) -> float:
         """Return the mean."""
@@ -253,11 +253,11 @@ class Pareto(Distribution):
 
     def quantile(self, u: ArrayLike) -> Floats:
         """Return ``low * (1 - u)^(-1 / shape)``."""
-        return self.low * np.exp(-np.log1p(-np.asarray(u, dtype=float)) / self.shape)
+        return np.asarray(self.low * np.exp(-np.log1p(-np.asarray(u, dtype=float)) / self.shape))
 
     def cdf(self, x: ArrayLike) -> Floats:
         """Return ``1 - (low / x)^shape`` from ``low`` on."""
-        return -np.expm1(self.shape * np.log(self.low / np.maximum(np.asarray(x, dtype=float), self.low)))
+        return np.asarray(-np.expm1(self.shape * np.log(self.low / np.maximum(np.asarray(x, dtype=float), self.low))))
 
     def mean(self) -> float:
         """Return the mean; infinite for a shape of 1 or less."""

@@ -66,7 +66,7 @@ class Empirical(Distribution):
     def cdf(self, x: ArrayLike) -> Floats:
         """Return the weight of the values up to ``x``."""
         edges = np.concatenate([[0.0], np.cumsum(self.weights)])
-        return np.minimum(edges[np.searchsorted(self.values, np.asarray(x, dtype=float), side="right")], 1.0)
+        return np.asarray(np.minimum(edges[np.searchsorted(self.values, np.asarray(x, dtype=float), side="right")], 1.0))
 
     def mean(self) -> float:
         """Return the weighted mean."""
@@ -127,7 +127,7 @@ class Mixture(Distribution):
             enough = self.cdf(middle) >= levels
             high = np.where(enough, middle, high)
             low = np.where(enough, low, middle)
-        return np.maximum(high, 0.0)
+        return np.asarray(np.maximum(high, 0.0))
 
     def cdf(self, x: ArrayLike) -> Floats:
         """Return the parts' distribution functions, weighted."""
