@@ -1,0 +1,184 @@
+"""The registry of metrics: what may be budgeted, tabulated and plotted. No code; measure/ binds the functions.
+
+One row per metric. A per-trial column is named by metric and labels, in the order given here, such as
+``rto_s{service=orders,op=write,clients=95%}``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["duration", "count", "share", "flag"]
+
+QUANTILES = ("mean", "median", "p")
+"""Aggregations over trials of a number; 'p' stands for any percentile such as p95 or p99.9."""
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A label of a metric: its name, and the value it takes when a budget does not name it (None: must be named)."""
+
+    name: str
+    default: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One row of the registry."""
+
+    name: str
+    kind: Kind
+    labels: tuple[Label, ...]
+    aggregations: tuple[str, ...]
+    summary: str
+    aliases: tuple[str, ...] = ()
+    unfinished: bool = False
+    """Whether a trial can leave it unfinished (censored at the horizon, or never)."""
+    needs_horizon: bool = False
+    """Whether its value depends on the horizon, so that a budget needs an explicit one."""
+
+
+_SERVICE_OP = (Label("service"), Label("op"))
+_STORE = (Label("store"),)
+
+METRICS: tuple[Metric, ...] = (
+    Metric(
+        "rto_s",
+        "duration",
+        (*_SERVICE_OP, Label("clients"), Label("of", "affected")),
+        QUANTILES,
+        "Recovery time: the weighted quantile over clients of the time from a client's first failed instant after the "
+        "fault to its first success that lasts.",
+        aliases=("rto",),
+        unfinished=True,
+    ),
+    Metric(
+        "rto_durable_s",
+        "duration",
+        (*_SERVICE_OP, Label("clients"), Label("of", "affected")),
+        QUANTILES,
+        "The same, counting a write as success only if it is in the surviving history.",
+        aliases=("rto_durable",),
+        unfinished=True,
+    ),
+    Metric(
+        "longest_outage_s",
+        "duration",
+        (*_SERVICE_OP, Label("clients")),
+        QUANTILES,
+        "Weighted quantile over affected clients of the longest single outage.",
+        unfinished=True,
+    ),
+    Metric(
+        "downtime_s",
+        "duration",
+        (*_SERVICE_OP, Label("from", "all")),
+        QUANTILES,
+        "Weighted mean over the clients of one cohort (or all) of the time without service up to the horizon.",
+        needs_horizon=True,
+    ),
+    Metric(
+        "affected_share",
+        "share",
+        _SERVICE_OP,
+        QUANTILES,
+        "Share of clients with at least one failed instant after the fault.",
+    ),
+    Metric(
+        "unavailability",
+        "share",
+        _SERVICE_OP,
+        QUANTILES,
+        "Failed share of requests over the nominal horizon.",
+        needs_horizon=True,
+    ),
+    Metric(
+        "data_loss_s",
+        "duration",
+        _STORE,
+        QUANTILES,
+        "Data loss: from the acknowledgement of the oldest acknowledged write absent from the surviving history to the "
+        "last instant at which its node could still acknowledge.",
+        aliases=("rpo", "rpo_s"),
+        unfinished=True,
+    ),
+    Metric(
+        "data_loss_at_fault_s",
+        "duration",
+        _STORE,
+        QUANTILES,
+        "The part of the data loss that was acknowledged before the fault.",
+        unfinished=True,
+    ),
+    Metric("attempted_writes", "count", _STORE, QUANTILES, "Writes attempted up to the horizon.", needs_horizon=True),
+    Metric("acknowledged_writes", "count", _STORE, QUANTILES, "Writes acknowledged.", needs_horizon=True),
+    Metric("kept_writes", "count", _STORE, QUANTILES, "Acknowledged writes in the surviving history.", needs_horizon=True),
+    Metric(
+        "lost_writes",
+        "count",
+        _STORE,
+        QUANTILES,
+        "Acknowledged, absent from the surviving history, no other node could acknowledge at that instant.",
+    ),
+    Metric(
+        "divergent_writes",
+        "count",
+        _STORE,
+        QUANTILES,
+        "Acknowledged, absent from the surviving history, while another node could acknowledge too.",
+    ),
+    Metric("pending_writes", "count", _STORE, QUANTILES, "Acknowledged, with no history chosen yet."),
+    Metric("in_doubt_survived", "count", _STORE, QUANTILES, "Never acknowledged, yet present in the surviving history."),
+    Metric("in_doubt_gone", "count", _STORE, QUANTILES, "Executed, never acknowledged, absent."),
+    Metric("refused_writes", "count", _STORE, QUANTILES, "Attempted and never executed.", needs_horizon=True),
+    Metric(
+        "split_brain",
+        "flag",
+        _STORE,
+        ("trials",),
+        "Trials with a split-brain episode.",
+    ),
+    Metric("split_brain_episodes", "count", _STORE, QUANTILES, "Split-brain episodes."),
+    Metric("split_brain_s", "duration", _STORE, QUANTILES, "Time in split-brain episodes."),
+    Metric("exposed_s", "duration", _STORE, QUANTILES, "Two nodes can acknowledge and are reachable, but writers use one."),
+    Metric("dual_belief_s", "duration", _STORE, QUANTILES, "Two nodes can acknowledge, the second reachable by nobody."),
+    Metric("promoted", "flag", _STORE, ("trials",), "Trials with a promotion."),
+    Metric(
+        "false_failover",
+        "flag",
+        _STORE,
+        ("trials",),
+        "Promoted while the old primary could still acknowledge most of the write traffic.",
+        needs_horizon=True,
+    ),
+    Metric(
+        "premature_failover",
+        "flag",
+        _STORE,
+        ("trials",),
+        "Promoted for a fault that ended before the new primary was writable.",
+    ),
+    Metric(
+        "time_without_redundancy_s",
+        "duration",
+        _STORE,
+        QUANTILES,
+        "From the promotion until a standby again meets the commit policy.",
+        unfinished=True,
+    ),
+    Metric(
+        "write_latency_s",
+        "duration",
+        (Label("service"), Label("from", "all")),
+        QUANTILES,
+        "Weighted mean over a cohort's clients of the latency of a write while nothing is wrong.",
+    ),
+)
+
+BY_NAME: dict[str, Metric] = {metric.name: metric for metric in METRICS} | {
+    alias: metric for metric in METRICS for alias in metric.aliases
+}
+
+CLIENT_QUANTILES = ("50%", "95%", "99%")
+"""Client quantiles that every table shows; budgets may name others."""

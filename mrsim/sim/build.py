@@ -1,0 +1,295 @@
+"""Wires the components of one trial, once; nothing is patched afterwards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from math import floor
+from typing import TYPE_CHECKING
+
+from mrsim.scenario.control import DecideLease
+from mrsim.sim.control import Control
+from mrsim.sim.database import Database
+from mrsim.sim.dns import Authority, preferences
+from mrsim.sim.endpoint import Endpoint
+from mrsim.sim.health import Outcome, ProberGroup, Timing
+from mrsim.sim.injector import Injector
+from mrsim.sim.lease import LeaseControl
+from mrsim.sim.network import Geometry, Network
+from mrsim.sim.reach import Brownouts, Reach
+from mrsim.sim.selfcheck import IsolationCheck
+from mrsim.sim.wal import Load
+from mrsim.trace import INF
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mrsim.scenario.control import Detect, Failover
+    from mrsim.scenario.model import Scenario
+    from mrsim.scenario.services import HealthCheck, Record
+    from mrsim.scenario.stores import Store
+    from mrsim.sim.nodes import Node
+    from mrsim.sim.world import World
+
+_MOVERS = {"controller": "", "gitops": "operations", "health": None}
+"""Where the endpoint's mover stands: '' is wherever the failover is controlled; None: it follows health by itself."""
+
+
+@dataclass(slots=True)
+class Parts:
+    """The components of one trial."""
+
+    network: Network
+    reach: Reach
+    brownouts: Brownouts
+    injector: Injector
+    databases: dict[str, Database]
+    endpoints: dict[str, Endpoint]
+    authorities: dict[str, Authority]
+    loads: dict[str, Load]
+    groups: list[ProberGroup] = field(default_factory=list)
+
+
+class Builder:
+    """Builds trials of one scenario; what does not change from trial to trial is worked out once.
+
+    Parameters
+    ----------
+    scenario
+        The scenario.
+    """
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.scenario = scenario
+        self.geometry = Geometry(scenario)
+        cohorts = tuple(scenario.clients)
+        self._preferences = {
+            name: preferences(record, scenario.regions, cohorts, self.geometry) for name, record in scenario.dns.items()
+        }
+        self._leased = frozenset(
+            name
+            for name, store in scenario.stores.items()
+            if store.failover is not None and isinstance(store.failover.decide, DecideLease)
+        )
+
+    def build(self, world: World) -> Parts:
+        """Wire one trial."""
+        scenario = self.scenario
+        network = Network(world, self.geometry, scenario)
+        reach = Reach(world, network, tuple(scenario.clients), scenario.regions)
+        brownouts = Brownouts(world)
+        refreshers: list[Callable[[int], None]] = []
+
+        def refresh(cause: int) -> None:
+            for item in refreshers:
+                item(cause)
+
+        network.listen(reach.on_network)
+        loads = {name: Load(store.wal, _burst_phase(world, name, store)) for name, store in scenario.stores.items()}
+        databases = {
+            name: Database(world, network, name, store, loads[name]) for name, store in scenario.stores.items()
+        }
+        for database in databases.values():
+            network.listen(database.on_network)
+        endpoints = {
+            name: Endpoint(world, network, name, store.endpoint, scenario.regions, databases[name].current.name)
+            for name, store in scenario.stores.items()
+        }
+        for endpoint in endpoints.values():
+            network.listen(endpoint.on_network)
+        injector = Injector(world, network, scenario, databases, brownouts, refresh, self._leased)
+        parts = Parts(network, reach, brownouts, injector, databases, endpoints, {}, loads)
+        for name, record in scenario.dns.items():
+            parts.authorities[name] = self._authority(world, parts, name, record, refreshers)
+        for name, store in scenario.stores.items():
+            self._control(world, parts, name, store, refreshers)
+        # Probers and leases look again after everything that a change of paths has changed by itself.
+        network.listen(lambda _, cause: refresh(cause))
+        return parts
+
+    # Records -------------------------------------------------------------------------------------------------------
+
+    def _authority(
+        self, world: World, parts: Parts, name: str, record: Record, refreshers: list[Callable[[int], None]]
+    ) -> Authority:
+        authority = Authority(world, name, record, self._preferences[name])
+        check = record.health_check
+        if check is None:
+            return authority
+        timing = Timing(
+            check.every, check.interval_from == "end", check.fails, check.recovers, check.timeout, needed_down(check)
+        )
+        for region in record.regions or self.scenario.regions:
+            look = partial(_look_at_front, parts.network, parts.brownouts, check, region)
+
+            def verdict(down: bool, event: int, region: str = region) -> None:  # noqa: FBT001
+                authority.on_verdict(region, event, down=down)
+
+            group = ProberGroup(
+                world, f"{name}/check/{region}", f"{name}@{region}", (check.stands,) * check.checkers, timing, look, _at_once, verdict
+            )
+            refreshers.append(group.reassess)
+        return authority
+
+    # Stores --------------------------------------------------------------------------------------------------------
+
+    def _control(self, world: World, parts: Parts, name: str, store: Store, refreshers: list[Callable[[int], None]]) -> None:
+        failover = store.failover
+        if failover is None:
+            return
+        database, endpoint, network = parts.databases[name], parts.endpoints[name], parts.network
+        if failover.self_check is not None:
+            network.listen(IsolationCheck(world, network, name, failover.self_check, database).on_network)
+        if isinstance(failover.decide, DecideLease):
+            lease = LeaseControl(
+                world, network, name, failover.decide, database, endpoint, _MOVERS[store.endpoint.moved_by]
+            )
+            database.coordinate(lease.primary_known_in)
+            database.listen(lease.update)
+            refreshers.append(lease.update)
+        elif failover.detect is not None:
+            detect = failover.detect
+            place = failover.decide.runs_in or ("operations" if failover.decide.by == "operator" else detect.from_[0])
+            mover = _MOVERS[store.endpoint.moved_by]
+            control = Control(
+                world, network, name, failover, failover.decide, place, database, endpoint, place if mover == "" else mover
+            )
+            database.coordinate(control.primary_known_in)
+            network.listen(control.on_network)
+            self._watch(world, parts, name, detect, control, refreshers)
+        if store.endpoint.moved_by == "health":
+            self._follow_health(world, parts, name, store, failover, refreshers)
+
+    def _watch(
+        self,
+        world: World,
+        parts: Parts,
+        name: str,
+        detect: Detect,
+        control: Control,
+        refreshers: list[Callable[[int], None]],
+    ) -> None:
+        """Probe the primary from the places named; after a failover, the new one."""
+        network, database = parts.network, parts.databases[name]
+        timing = Timing(
+            detect.every, detect.interval_from == "end", detect.fails, detect.recovers, detect.timeout, votes_needed(detect)
+        )
+
+        def delay(place: str) -> float:
+            return network.one_way_s(place, control.place) if network.open(place, control.place) else INF
+
+        def watch(node: Node) -> ProberGroup:
+            look = partial(_look_at_node, network, parts.brownouts, detect.probe, detect.timeout, node)
+            label = f"{name}/detect/{node.region}"
+            return ProberGroup(world, label, node.name, detect.from_, timing, look, delay, control.on_verdict)
+
+        watching = [watch(database.current)]
+
+        def look_again(cause: int) -> None:
+            watching[0].reassess(cause)
+
+        def new_primary(cause: int) -> None:
+            watching[0].retire()
+            watching[0] = watch(database.current)
+            watching[0].reassess(cause)
+
+        control.on_new_primary = new_primary
+        refreshers.append(look_again)
+        database.listen(look_again)
+
+    def _follow_health(
+        self,
+        world: World,
+        parts: Parts,
+        name: str,
+        store: Store,
+        failover: Failover,
+        refreshers: list[Callable[[int], None]],
+    ) -> None:
+        """Let the endpoint answer with the first node that looks like a working primary from the authority."""
+        network, database, endpoint = parts.network, parts.databases[name], parts.endpoints[name]
+        detect = failover.detect
+        if detect is None:
+            return
+        timing = Timing(detect.every, detect.interval_from == "end", detect.fails, detect.recovers, detect.timeout, 1)
+        nodes = list(database.nodes.values())
+        down = {node.name: node.role != "primary" for node in nodes}
+
+        def verdict(is_down: bool, event: int, node: Node) -> None:  # noqa: FBT001
+            down[node.name] = is_down
+            healthy = [item.name for item in nodes if not down[item.name]]
+            if healthy and healthy[0] != endpoint.target:
+                endpoint.move(healthy[0], store.endpoint.authority, event, lambda _: None)
+
+        for node in nodes:
+            look = partial(_look_at_node, network, parts.brownouts, "process", detect.timeout, node, role=True)
+            group = ProberGroup(
+                world,
+                f"{name}/endpoint/{node.region}",
+                f"{name}-endpoint@{node.region}",
+                (store.endpoint.authority,),
+                timing,
+                look,
+                _at_once,
+                partial(verdict, node=node),
+                down=down[node.name],
+            )
+            refreshers.append(group.reassess)
+            database.listen(group.reassess)
+
+
+def needed_down(check: HealthCheck) -> int:
+    """Return how many checkers must report down for the verdict: healthy needs more than a share of them."""
+    healthy_needed = floor(check.healthy_above * check.checkers + 1e-9) + 1
+    return check.checkers - healthy_needed + 1
+
+
+def votes_needed(detect: Detect) -> int:
+    """Return how many probers must report down."""
+    count = len(detect.from_)
+    if isinstance(detect.verdict, int):
+        return detect.verdict
+    return {"all": count, "any": 1, "majority": count // 2 + 1}[detect.verdict]
+
+
+def _burst_phase(world: World, name: str, store: Store) -> float:
+    bursts = store.wal.bursts
+    if bursts is None:
+        return 0.0
+    fraction = world.uniform(f"{name}/burst") if isinstance(bursts.phase, str) else bursts.phase
+    return fraction * bursts.every
+
+
+def _at_once(_: str) -> float:
+    return 0.0
+
+
+def _look_at_front(network: Network, brownouts: Brownouts, check: HealthCheck, region: str, place: str) -> Outcome:
+    """Return what a health check of a region's front door sees."""
+    rtt = network.rtt_s(place, region)
+    if not network.both_ways(place, region):
+        takes = rtt if network.refuses(region) else check.timeout
+        return Outcome(1.0, takes, rtt)
+    lost = network.probe_loss(place, region)
+    failing = brownouts.failing(region, check.timeout) if check.depth == "application" else 0.0
+    return Outcome(1.0 - (1.0 - lost) * (1.0 - failing), check.timeout, rtt)
+
+
+def _look_at_node(
+    network: Network, brownouts: Brownouts, depth: str, timeout_s: float, node: Node, place: str, *, role: bool = False
+) -> Outcome:
+    """Return what a probe of a database node sees: host, process, or a write; ``role`` asks for a primary."""
+    rtt = network.rtt_s(place, node.region)
+    if not network.both_ways(place, node.region):
+        return Outcome(1.0, rtt if network.refuses(node.region) else timeout_s, rtt)
+    if node.fenced:
+        return Outcome(1.0, timeout_s, rtt)
+    lost = network.probe_loss(place, node.region)
+    if depth == "reachability":
+        return Outcome(lost, timeout_s, rtt)
+    if not node.running or (role and node.role != "primary"):
+        return Outcome(1.0, rtt, rtt)
+    if depth == "write-path" and not node.acknowledging:
+        return Outcome(1.0, timeout_s if node.role == "primary" else rtt, rtt)
+    failing = brownouts.failing(node.region, timeout_s) if depth == "write-path" else 0.0
+    return Outcome(1.0 - (1.0 - lost) * (1.0 - failing), timeout_s, rtt)

@@ -1,0 +1,276 @@
+"""The shell around the pure controller: carries its actions out in time, and brings it what got through."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mrsim.sim import controller as core
+from mrsim.sim.world import CONTROL
+from mrsim.trace import INF, NO_EVENT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mrsim.scenario.control import DecideAutomatic, DecideOperator, Failover
+    from mrsim.sim.database import Database
+    from mrsim.sim.endpoint import Endpoint
+    from mrsim.sim.network import Network
+    from mrsim.sim.world import Timer, World
+
+_DECISION = {
+    core.Stage.COOLING: ("cooled-down", "no second failover so soon"),
+    core.Stage.DELAYING: ("decided", "the controller acts"),
+    core.Stage.PAGING: ("paged", "somebody's phone rings"),
+    core.Stage.ACKNOWLEDGING: ("acknowledged", "somebody is looking"),
+    core.Stage.OVERRIDING: ("overridden", "a person goes on without the fence's confirmation"),
+    core.Stage.FENCE_PAUSE: ("fence-tried-again", "blocked until the fence is confirmed"),
+}
+
+
+class Control:
+    """Failover control of one store by an operator or a program.
+
+    Parameters
+    ----------
+    world, network
+        The trial and its paths.
+    name, failover, decide
+        The store's id, its failover scenario and the policy in it.
+    place
+        Where the decision is made.
+    database, endpoint
+        What it commands.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        network: Network,
+        name: str,
+        failover: Failover,
+        decide: DecideAutomatic | DecideOperator,
+        place: str,
+        database: Database,
+        endpoint: Endpoint,
+        mover: str | None,
+    ) -> None:
+        self._world = world
+        self._network = network
+        self._name = name
+        self._failover = failover
+        self._decide = decide
+        self.place = place
+        self._database = database
+        self._endpoint = endpoint
+        self._mover = mover
+        self._timers: list[Timer] = []
+        self._last = NO_EVENT
+        self._fences = 0
+        self._promotions = 0
+        self._last_failover_s = -INF
+        self._asking = False
+        self.on_new_primary: Callable[[int], None] = lambda _: None
+        operator = decide.by == "operator"
+        fence = failover.fence
+        order = failover.promote.order
+        self._policy = core.Policy(
+            operator=operator,
+            requires_gone=decide.by == "operator" and decide.requires == "primary-confirmed-gone",
+            fence=fence is not None,
+            fence_retries=fence.if_unconfirmed.retry if fence else 0,
+            then=fence.if_unconfirmed.then if fence else "proceed",
+            order=() if isinstance(order, str) else order,
+            max_lag_s=decide.max_lag,
+        )
+        self.state = core.State(primary=database.current.region)
+
+    def primary_known_in(self, region: str) -> str | None:
+        """Return the name of the primary as this controller knows it, or None if the region cannot ask it."""
+        if not self._network.both_ways(region, self.place):
+            return None
+        return self._database.current.name
+
+    def on_verdict(self, down: bool, event: int) -> None:  # noqa: FBT001
+        """Take in the probers' combined verdict."""
+        cooling = self._world.now < self._last_failover_s + self._decide.cool_down
+        if down and self.state.stage == core.Stage.WATCHING:
+            self._last = event
+        self._observe(core.Verdict(down=down, cooling=cooling))
+
+    def on_network(self, touched: frozenset[str], cause: int) -> None:
+        """Ask candidates again when paths change while none could be chosen."""
+        if self._asking and touched:
+            self._ask()
+
+    def _observe(self, seen: core.Observation) -> None:
+        self.state, actions = core.decide(self._policy, self.state, seen)
+        for action in actions:
+            self._act(action)
+
+    def _act(self, action: core.Action) -> None:
+        match action:
+            case core.Begin(stage):
+                self._begin(stage)
+            case core.AwaitEvidence():
+                wait = self._decide.waits_at_most if self._decide.by == "operator" else 0.0
+                self._later(wait, "evidence", self._evidence_timeout)
+            case core.SendFence(target):
+                self._send_fence(target)
+            case core.AskCandidates():
+                self._asking = True
+                self._ask()
+            case core.Promote(region):
+                self._promote(region)
+            case core.MoveEndpoint(region):
+                self._move(region)
+            case core.StandDown():
+                self._stand_down()
+
+    def _later(self, wait_s: float, name: str, action: Callable[[], None]) -> None:
+        self._timers.append(self._world.at(self._world.now + wait_s, CONTROL, f"{self._name}/{name}", action))
+
+    # Steps of the decision -----------------------------------------------------------------------------------------
+
+    def _begin(self, stage: core.Stage) -> None:
+        name = f"{self._name}/{stage}"
+        occasion = self.state.round * 64 + self.state.fence_attempt
+        decide, sample = self._decide, self._world.sample
+        if stage == core.Stage.ASSESSING and decide.by == "operator":
+            wait = sample(name, decide.assess, occasion)
+            self._later(wait, stage, self._assessed)
+            return
+        if stage == core.Stage.COOLING:
+            wait = self._last_failover_s + decide.cool_down - self._world.now
+        elif stage == core.Stage.DELAYING and decide.by == "automatic":
+            wait = sample(name, decide.delay, occasion)
+        elif stage == core.Stage.PAGING and decide.by == "operator":
+            wait = sample(name, decide.page, occasion)
+        elif stage == core.Stage.ACKNOWLEDGING and decide.by == "operator":
+            wait = sample(name, decide.acknowledge, occasion)
+        else:
+            wait = sample(name, self._failover.fence.if_unconfirmed.after, occasion)  # type: ignore[union-attr]
+        self._later(wait, stage, lambda: self._step_done(stage))
+
+    def _step_done(self, stage: core.Stage) -> None:
+        kind, note = _DECISION[stage]
+        phase = "fencing" if stage in {core.Stage.OVERRIDING, core.Stage.FENCE_PAUSE} else "decision"
+        self._last = self._world.emit(kind, self._name, self._last, phase, note)
+        self._observe(core.StepDone(stage))
+
+    def _assessed(self) -> None:
+        decide = self._decide
+        misjudges = decide.by == "operator" and (
+            self._world.uniform(f"{self._name}/misjudges", self.state.round) < decide.misjudges
+        )
+        note = "takes the primary for gone without evidence" if misjudges else "decides to fail over"
+        self._last = self._world.emit("decided", self._name, self._last, "decision", note)
+        self._observe(core.Assessed(misjudged=misjudges))
+
+    def _evidence_timeout(self) -> None:
+        if self.state.stage in {core.Stage.AWAITING_EVIDENCE, core.Stage.FENCING, core.Stage.OVERRIDING}:
+            self._last = self._world.emit(
+                "evidence-awaited-in-vain", self._name, self._last, "decision", "goes on without evidence"
+            )
+        self._observe(core.EvidenceTimeout())
+
+    def _stand_down(self) -> None:
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
+        self._asking = False
+        self._last = self._world.emit("stood-down", self._name, self._last, "", "the primary answers again")
+
+    # Fencing -------------------------------------------------------------------------------------------------------
+
+    def _send_fence(self, target: str) -> None:
+        """Send the command through the control point: confirmed only if command and reply both get through."""
+        fence = self._failover.fence
+        if fence is None:
+            return
+        self._fences += 1
+        attempt = self._fences
+        point, now, network = fence.through, self._world.now, self._network
+        takes = self._world.sample(f"{self._name}/fence", fence.takes, attempt)
+        if network.open(self.place, point):
+            arrives = now + network.one_way_s(self.place, point)
+            self._world.at(arrives + takes, CONTROL, f"{self._name}/fence", lambda: self._fence_acts(target, point))
+        self._later(fence.timeout, "fence-timeout", lambda: self._fence_timeout(attempt))
+
+    def _fence_acts(self, target: str, point: str) -> None:
+        network = self._network
+        if not network.both_ways(point, target):
+            return
+        if not self._database.nodes[target].fenced:
+            self._database.fence(target, self._last)
+        if network.open(point, self.place):
+            reply = self._world.now + network.one_way_s(point, self.place)
+            self._world.at(reply, CONTROL, f"{self._name}/fence-reply", self._fence_confirmed)
+
+    def _fence_confirmed(self) -> None:
+        if self.state.stage in {core.Stage.FENCING, core.Stage.FENCE_PAUSE, core.Stage.OVERRIDING}:
+            self._last = self._world.emit("fence-confirmed", self._name, self._last, "fencing", "the old primary is off")
+        self._observe(core.FenceConfirmed())
+
+    def _fence_timeout(self, attempt: int) -> None:
+        if self.state.stage != core.Stage.FENCING or attempt != self._fences:
+            return
+        self._last = self._world.emit(
+            "fence-unconfirmed", self._name, self._last, "fencing", f"attempt {self.state.fence_attempt} was not confirmed"
+        )
+        self._observe(core.FenceUnconfirmed())
+
+    # Promotion -----------------------------------------------------------------------------------------------------
+
+    def _ask(self) -> None:
+        """Ask every standby that answers for its position and its last reported lag."""
+        found = []
+        for region, node in self._database.nodes.items():
+            if region == self.state.primary or not node.running or node.role == "primary" or node.promoting:
+                continue
+            if self._network.both_ways(self.place, region):
+                found.append(core.Candidate(region, self._database.reported_lag_s(node), self._database.position(node)))
+        self._observe(core.Candidates(tuple(found)))
+        if self.state.stage == core.Stage.CHOOSING and self._asking:
+            self._world.emit("no-candidate", self._name, self._last, "decision", self._why_none(found))
+
+    def _why_none(self, found: list[core.Candidate]) -> str:
+        if not found:
+            return "no standby answers"
+        return "the lag gate holds: " + ", ".join(f"{item.region} {item.lag_s:.1f} s behind" for item in found)
+
+    def _promote(self, region: str) -> None:
+        self._asking = False
+        self._promotions += 1
+        occasion = self._promotions
+        arrives = self._world.now + self._network.one_way_s(self.place, region)
+        self._last = self._world.emit(
+            "promotion-commanded", f"{self._name}@{region}", self._last, "decision", "chosen as the new primary"
+        )
+
+        def command() -> None:
+            if self._network.alive(region) and self._database.nodes[region].running:
+                self._database.promote(region, self._last, occasion, self._promoted)
+            else:
+                self._promoted(success=False, event=self._last)
+
+        self._world.at(arrives, CONTROL, f"{self._name}/promote", command)
+
+    def _promoted(self, success: bool, event: int) -> None:  # noqa: FBT001
+        self._last = event
+        if success:
+            self._last_failover_s = self._world.now
+        self._observe(core.PromotionDone() if success else core.PromotionFailed())
+
+    def _move(self, region: str) -> None:
+        if self._mover is None:
+            self._moved(self._last)
+            return
+        self._endpoint.move(self._database.nodes[region].name, self._mover, self._last, self._moved)
+
+    def _moved(self, event: int) -> None:
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
+        self._last = event
+        self._observe(core.EndpointMoved())
+        self.on_new_primary(event)

@@ -1,0 +1,87 @@
+"""The authority of a record: verdicts in, answers out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mrsim.sim.world import ROUTING
+from mrsim.trace import INF, NO_EVENT, Change
+
+if TYPE_CHECKING:
+    from mrsim.scenario.services import Record
+    from mrsim.sim.network import Geometry
+    from mrsim.sim.world import World
+
+
+class Authority:
+    """The answers of one record, cohort by cohort.
+
+    Verdicts reach the answers in the data plane, after a delay of the provider's; no edit of the record is needed.
+    When every region is unhealthy the provider answers with all of them as if healthy, or with nothing.
+
+    Parameters
+    ----------
+    world
+        The trial.
+    name, record
+        The record's id and its scenario.
+    preferences
+        Per cohort: regions in the order in which the policy would choose them.
+    """
+
+    def __init__(self, world: World, name: str, record: Record, preferences: dict[str, tuple[str, ...]]) -> None:
+        self._world = world
+        self._name = name
+        self._record = record
+        self._preferences = preferences
+        self._down: set[str] = set()
+        self._verdicts = 0
+        self.answers = {cohort: [Change(-INF, order[0])] for cohort, order in preferences.items()}
+
+    def on_verdict(self, region: str, cause: int, *, down: bool) -> None:
+        """Take a health verdict into the answers."""
+        check = self._record.health_check
+        if check is None:
+            return
+        self._verdicts += 1
+        delay = self._world.sample(f"{self._name}/applies", check.applies_after, self._verdicts)
+
+        def apply() -> None:
+            if down:
+                self._down.add(region)
+            else:
+                self._down.discard(region)
+            self._answer(cause)
+
+        self._world.at(self._world.now + delay, ROUTING, f"{self._name}/applies/{region}", apply)
+
+    def _answer(self, cause: int) -> None:
+        check = self._record.health_check
+        event = NO_EVENT
+        for cohort, order in self._preferences.items():
+            healthy = [region for region in order if region not in self._down]
+            if healthy:
+                target = healthy[0]
+            else:
+                target = order[0] if check is not None and check.when_all_unhealthy == "answer-all" else ""
+            changes = self.answers[cohort]
+            if changes[-1].target == target:
+                continue
+            if event == NO_EVENT:
+                event = self._world.emit("answer-changed", self._name, cause, "propagation", self._note())
+                self._world.stirred += 1
+            changes.append(Change(self._world.now, target, event))
+
+    def _note(self) -> str:
+        return f"without {', '.join(sorted(self._down))}" if self._down else "with every region"
+
+
+def preferences(record: Record, regions: tuple[str, ...], cohorts: tuple[str, ...], geometry: Geometry) -> dict[str, tuple[str, ...]]:
+    """Return, per cohort, the regions in the order of the record's policy: nearest first, or as listed."""
+    offered = record.regions or regions
+    if record.policy == "failover":
+        return dict.fromkeys(cohorts, tuple(offered))
+    return {
+        cohort: tuple(sorted(offered, key=lambda region: (geometry.rtt_s(cohort, region), offered.index(region))))
+        for cohort in cohorts
+    }

@@ -1,0 +1,293 @@
+"""Probers and the verdicts they combine into.
+
+A prober asks at an interval and changes its mind after a number of consecutive surprises. Between changes of what a
+probe would see, everything a prober will do is known, so no probe is simulated that cannot change a verdict: the group
+computes when enough probers will have changed their minds, and wakes then. Probes with a chance of failing (loss,
+errors) are followed one by one, since any of them may matter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+from typing import TYPE_CHECKING, NamedTuple
+
+from mrsim.sim.world import HEALTH, Timer, World
+from mrsim.trace import INF, NO_EVENT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+_BLOCK = 64
+
+
+class Outcome(NamedTuple):
+    """What a probe sees: its chance of failing, and how long a failing and a succeeding probe take."""
+
+    fails: float
+    failing_takes_s: float
+    passing_takes_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How a prober asks.
+
+    ``need`` is the number of probers that must report down for the group's verdict to be down.
+    """
+
+    every_s: float
+    from_end: bool
+    fails: int
+    recovers: int
+    timeout_s: float
+    need: int
+
+    def cycle_s(self, takes_s: float) -> float:
+        """Return the time from the start of a probe to the start of the next."""
+        return self.every_s + takes_s if self.from_end else max(self.every_s, takes_s)
+
+
+class Prober:
+    """One prober: its next probe, its count of surprises, its verdict, and the verdict it has delivered."""
+
+    __slots__ = ("count", "delay_s", "delivered", "flip_s", "healthy", "name", "number", "open_since_s", "outcome", "place", "planned", "start_s")
+
+    def __init__(self, name: str, place: str) -> None:
+        self.name = name
+        self.place = place
+        self.start_s = INF
+        self.count = 0
+        self.number = 0
+        self.healthy = True
+        self.flip_s = -INF
+        self.delivered = True
+        self.delay_s = 0.0
+        self.open_since_s = -INF
+        self.outcome = Outcome(0.0, 0.0, 0.0)
+        self.planned: list[tuple[float, bool]] = []
+
+
+class ProberGroup:
+    """Probers of one target whose reports are combined in one place.
+
+    Parameters
+    ----------
+    world
+        The trial.
+    name
+        Name of its draws and events.
+    subject
+        What is probed, for the trace.
+    places
+        Where each prober stands; several may stand in one place.
+    timing
+        How they ask and how many must agree.
+    look
+        ``look(place)`` tells what a probe from there would see now.
+    delay
+        ``delay(place)`` is the time a report takes from there to where it is combined; infinite while cut.
+    on_verdict
+        Called with ``(down, event)`` when the combined verdict changes.
+    down
+        What all probers report at the start.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        name: str,
+        subject: str,
+        places: Sequence[str],
+        timing: Timing,
+        look: Callable[[str], Outcome],
+        delay: Callable[[str], float],
+        on_verdict: Callable[[bool, int], None],
+        *,
+        down: bool = False,
+    ) -> None:
+        self._world = world
+        self._name = name
+        self._subject = subject
+        self._timing = timing
+        self._look = look
+        self._delay = delay
+        self._on_verdict = on_verdict
+        self._timer: Timer | None = None
+        self._cause = NO_EVENT
+        self._started = False
+        self.down = down
+        self.probers = [Prober(f"{name}/{index}", place) for index, place in enumerate(places)]
+        self._places = tuple(dict.fromkeys(places))
+        self._seen = {place: look(place) for place in self._places}
+        self._delays = {place: delay(place) for place in self._places}
+        for prober in self.probers:
+            prober.outcome = self._seen[prober.place]
+            prober.delay_s = self._delays[prober.place]
+            prober.healthy = prober.delivered = not down
+        if any(outcome.fails != float(down) for outcome in self._seen.values()):
+            self._begin(0.0)
+            self._plan()
+
+    def reassess(self, cause: int) -> None:
+        """Look again: what probes see, or whether reports get through, may have changed because of ``cause``."""
+        seen = {place: self._look(place) for place in self._places}
+        delays = {place: self._delay(place) for place in self._places}
+        if seen == self._seen and delays == self._delays:
+            return
+        now = self._world.now
+        self._cause = cause
+        if not self._started:
+            self._begin(now)
+        else:
+            self._catch_up(now)
+        for prober in self.probers:
+            prober.outcome = seen[prober.place]
+            delay_s = delays[prober.place]
+            if delay_s < INF and prober.delay_s == INF:
+                prober.open_since_s = now
+            prober.delay_s = delay_s
+        self._seen, self._delays = seen, delays
+        self._plan()
+
+    def retire(self) -> None:
+        """Stop probing."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self.probers.clear()
+        self._places = ()
+        self._seen, self._delays = {}, {}
+
+    def _begin(self, now: float) -> None:
+        """Draw each prober's phase: the fraction of its cycle until its next probe."""
+        self._started = True
+        for prober in self.probers:
+            cycle = self._timing.cycle_s(prober.outcome.passing_takes_s)
+            prober.start_s = now + self._world.uniform(prober.name) * cycle
+
+    def _catch_up(self, now: float) -> None:
+        """Account for the probes started before now, and for the reports delivered by now."""
+        for prober in self.probers:
+            for at_s, healthy in prober.planned:
+                if at_s <= now:
+                    prober.delivered = healthy
+            if 0.0 < prober.outcome.fails < 1.0:
+                self._replay(prober, now)
+            else:
+                self._skip(prober, now)
+
+    def _skip(self, prober: Prober, now: float) -> None:
+        passing = prober.outcome.fails == 0.0
+        takes = prober.outcome.passing_takes_s if passing else prober.outcome.failing_takes_s
+        cycle = self._timing.cycle_s(takes)
+        if prober.start_s >= now:
+            return
+        started = ceil((now - prober.start_s) / cycle)
+        if passing != prober.healthy:
+            missing = self._threshold(prober) - prober.count
+            if started >= missing:
+                prober.flip_s = prober.start_s + (missing - 1) * cycle + takes
+                prober.healthy = passing
+                prober.count = 0
+            else:
+                prober.count += started
+        else:
+            prober.count = 0
+        prober.start_s += started * cycle
+        prober.number += started
+
+    def _threshold(self, prober: Prober) -> int:
+        return self._timing.fails if prober.healthy else self._timing.recovers
+
+    def _replay(self, prober: Prober, now: float) -> None:
+        """Follow probes with a chance of failing, one by one, up to now."""
+        while prober.start_s < now:
+            self._one(prober)
+
+    def _one(self, prober: Prober) -> bool:
+        """Make one probe; return whether it changed the prober's mind."""
+        block, inside = divmod(prober.number, _BLOCK)
+        failed = self._world.uniforms(prober.name, _BLOCK, 1 + block * (_BLOCK // 4))[inside] < prober.outcome.fails
+        takes = prober.outcome.failing_takes_s if failed else prober.outcome.passing_takes_s
+        flipped = False
+        if failed == prober.healthy:
+            prober.count += 1
+            if prober.count >= self._threshold(prober):
+                prober.flip_s = prober.start_s + takes
+                prober.healthy = not failed
+                prober.count = 0
+                flipped = True
+        else:
+            prober.count = 0
+        prober.start_s += self._timing.cycle_s(takes)
+        prober.number += 1
+        return flipped
+
+    def _next_flip(self, prober: Prober) -> float:
+        """Return when the prober changes its mind if nothing else changes."""
+        outcome = prober.outcome
+        if 0.0 < outcome.fails < 1.0:
+            kept = (prober.start_s, prober.count, prober.number, prober.healthy, prober.flip_s)
+            found = INF
+            while prober.start_s < self._world.horizon_s:
+                if self._one(prober):
+                    found = prober.flip_s
+                    break
+            prober.start_s, prober.count, prober.number, prober.healthy, prober.flip_s = kept
+            return found
+        passing = outcome.fails == 0.0
+        if passing == prober.healthy:
+            return INF
+        takes = outcome.passing_takes_s if passing else outcome.failing_takes_s
+        missing = self._threshold(prober) - prober.count
+        return prober.start_s + (missing - 1) * self._timing.cycle_s(takes) + takes
+
+    def _plan(self) -> None:
+        """Work out when the combined verdict changes, or when a probe of uncertain outcome must be followed further."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        items: list[tuple[float, int, bool, bool]] = []
+        down = 0
+        for index, prober in enumerate(self.probers):
+            down += not prober.delivered
+            planned = []
+            delay = prober.delay_s
+            if delay < INF:
+                if prober.healthy != prober.delivered:
+                    planned.append((max(prober.flip_s, prober.open_since_s) + delay, prober.healthy))
+                flip = self._next_flip(prober)
+                if flip < INF:
+                    planned.append((flip + delay, not prober.healthy))
+            prober.planned = planned
+            chancy = 0.0 < prober.outcome.fails < 1.0
+            items.extend((at_s, index, healthy, chancy) for at_s, healthy in planned)
+        items.sort()
+        states = [prober.delivered for prober in self.probers]
+        for at_s, index, healthy, chancy in items:
+            if states[index] != healthy:
+                states[index] = healthy
+                down += -1 if healthy else 1
+            if (down >= self._timing.need) != self.down or chancy:
+                self._timer = self._world.at(at_s, HEALTH, self._name, self._wake)
+                return
+
+    def _wake(self) -> None:
+        now = self._world.now
+        self._timer = None
+        self._catch_up(now)
+        down = sum(not prober.delivered for prober in self.probers) >= self._timing.need
+        if down != self.down:
+            self.down = down
+            self._world.stirred += 1
+            count = sum(not prober.delivered for prober in self.probers)
+            event = self._world.emit(
+                "verdict-down" if down else "verdict-up",
+                self._subject,
+                self._cause,
+                "detection",
+                f"{count} of {len(self.probers)} probers report it down",
+            )
+            self._on_verdict(down, event)
+        self._plan()

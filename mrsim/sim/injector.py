@@ -1,0 +1,193 @@
+"""Faults: when they begin, what they do, when they end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mrsim.scenario.faults import (
+    AgentCrash,
+    Brownout,
+    Isolation,
+    LinkDegradation,
+    Partition,
+    ProcessCrash,
+    RegionLoss,
+    ReplicationStall,
+)
+from mrsim.sim.network import Degradation
+from mrsim.sim.world import FAULT
+from mrsim.trace import INF, NO_EVENT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from mrsim.scenario.faults import Fault
+    from mrsim.scenario.model import Scenario
+    from mrsim.sim.database import Database
+    from mrsim.sim.network import Network
+    from mrsim.sim.reach import Brownouts
+    from mrsim.sim.world import World
+
+DEFAULT_WINDOW_S = 1800.0
+"""A fault ``at: random`` falls uniformly into this window where the scenario has no slower rhythm."""
+
+
+def random_window_s(scenario: Scenario) -> float:
+    """Return the length of the window for faults ``at: random``: the longest burst period, or half an hour."""
+    periods = [store.wal.bursts.every for store in scenario.stores.values() if store.wal.bursts is not None]
+    return max(periods, default=DEFAULT_WINDOW_S)
+
+
+class Injector:
+    """Brings a scenario's faults into one trial.
+
+    Parameters
+    ----------
+    world, network, scenario
+        The trial, its paths and its scenario.
+    databases
+        Stores by id.
+    brownouts
+        Who keeps track of slow regions.
+    refresh
+        ``refresh(cause)`` makes probers and leases look again after a change that is not one of paths.
+    leased
+        Stores whose failover agents matter.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        network: Network,
+        scenario: Scenario,
+        databases: Mapping[str, Database],
+        brownouts: Brownouts,
+        refresh: Callable[[int], None],
+        leased: frozenset[str],
+    ) -> None:
+        self._world = world
+        self._network = network
+        self._scenario = scenario
+        self._databases = databases
+        self._brownouts = brownouts
+        self._refresh = refresh
+        self._leased = leased
+        self.events = [NO_EVENT] * len(scenario.faults)
+        self.effects = [False] * len(scenario.faults)
+        self.first_s = INF
+        window = random_window_s(scenario)
+        seen: dict[str, int] = {}
+        for index, fault in enumerate(scenario.faults):
+            name = f"fault/{fault.kind}/{subject_of(fault)}"
+            occasion = seen.get(name, 0)
+            seen[name] = occasion + 1
+            if isinstance(fault.at, str):
+                start = world.uniform(f"{name}/at", occasion) * window
+            else:
+                start = world.sample(f"{name}/at", fault.at, occasion)
+            lasts = INF if isinstance(fault.lasts, str) else world.sample(f"{name}/lasts", fault.lasts, occasion)
+            world.at(start, FAULT, f"{name}/{occasion}", lambda i=index, f=fault, d=lasts: self._start(i, f, d))  # type: ignore[misc]
+
+    def _start(self, index: int, fault: Fault, lasts_s: float) -> None:
+        now = self._world.now
+        self.first_s = min(self.first_s, now)
+        note = "for good" if lasts_s == INF else f"for {lasts_s:.0f} s"
+        event = self._world.emit("fault-starts", subject_of(fault), NO_EVENT, "", f"{fault.kind}, {note}")
+        self.events[index] = event
+        before = self._world.stirred
+        undo = self._apply(index, fault, event)
+        self.effects[index] = self._world.stirred > before
+        if lasts_s < INF:
+            name = f"fault/{fault.kind}/{subject_of(fault)}/end"
+            self._world.at(now + lasts_s, FAULT, name, lambda: self._end(fault, event, undo))
+
+    def _end(self, fault: Fault, start: int, undo: Callable[[int], None]) -> None:
+        event = self._world.emit("fault-ends", subject_of(fault), start, "repair", f"{fault.kind} is over")
+        undo(event)
+
+    def _apply(self, index: int, fault: Fault, event: int) -> Callable[[int], None]:
+        """Make the fault happen; return what undoes it."""
+        network = self._network
+        match fault:
+            case RegionLoss():
+                network.lose(fault.region, fault.connections, event, in_flight_lost=fault.in_flight == "lost")
+                return lambda cause: network.restore(fault.region, fault.connections, cause)
+            case Isolation() | Partition():
+                pairs = self._isolated(fault) if isinstance(fault, Isolation) else _parted(fault)
+                network.cut(pairs, event, in_flight_lost=fault.in_flight == "lost")
+                return lambda cause: network.mend(pairs, cause)
+            case LinkDegradation():
+                links = [(a, b) for a in fault.from_ for b in fault.to if a != b]
+                name = f"fault/{fault.kind}/{subject_of(fault)}/latency"
+                added = self._world.sample(name, fault.added_latency, index) if fault.added_latency is not None else 0.0
+                item = Degradation(added, fault.loss, fault.bandwidth if fault.bandwidth is not None else INF)
+                network.degrade(links, item, event)
+                return lambda cause: network.relieve(links, item, cause)
+            case Brownout():
+                self._brownouts.start(fault)
+                self._refresh(event)
+                return lambda cause: (self._brownouts.end(fault), self._refresh(cause))[1]
+            case ProcessCrash() | AgentCrash() | ReplicationStall():
+                return self._apply_to_node(fault, event)
+
+    def _apply_to_node(self, fault: ProcessCrash | AgentCrash | ReplicationStall, event: int) -> Callable[[int], None]:
+        database = self._databases[fault.store]
+        match fault:
+            case ProcessCrash():
+                network = self._network
+                network.last_in_flight_lost = fault.in_flight == "lost"
+                database.crash(fault.region, event)
+                return lambda cause: database.recover(fault.region, cause)
+            case AgentCrash():
+                return self._crash_agent(fault, event)
+            case ReplicationStall():
+                database.stall(fault.region, event)
+                return lambda cause: database.unstall(fault.region, cause)
+
+    def _crash_agent(self, fault: AgentCrash, event: int) -> Callable[[int], None]:
+        node = self._databases[fault.store].nodes[fault.region]
+        node.agent_alive = False
+        if fault.store in self._leased:
+            self._world.stirred += 1
+        self._refresh(event)
+
+        def undo(cause: int) -> None:
+            node.agent_alive = True
+            self._refresh(cause)
+
+        return undo
+
+    def _isolated(self, fault: Isolation) -> list[tuple[str, str]]:
+        """Return the directed pairs that an isolation cuts: everything inside the region from everything cut from it."""
+        home = self._network.geometry.home
+        inside = [place for place, region in home.items() if region == fault.region]
+        outside = [place for place in home if place not in inside]
+        if fault.cut_from == "rest":
+            spared = () if fault.still_reached_by == "rest" else fault.still_reached_by
+            cut = [place for place in outside if place not in spared]
+        else:
+            named = set(fault.cut_from)
+            # A region is cut with everything inside it.
+            cut = [place for place in outside if place in named or home[place] in named]
+        return [pair for a in inside for b in cut for pair in ((a, b), (b, a))]
+
+
+def _parted(fault: Partition) -> list[tuple[str, str]]:
+    forward = [(a, b) for a in fault.between for b in fault.and_ if a != b]
+    backward = [(b, a) for a, b in forward]
+    if fault.direction == "forward":
+        return forward
+    return backward if fault.direction == "backward" else forward + backward
+
+
+def subject_of(fault: Fault) -> str:
+    """Return what a fault happens to, as the user named it."""
+    match fault:
+        case RegionLoss() | Isolation() | Brownout():
+            return fault.region
+        case Partition():
+            return f"{'+'.join(fault.between)}|{'+'.join(fault.and_)}"
+        case LinkDegradation():
+            return f"{'+'.join(fault.from_)}>{'+'.join(fault.to)}"
+        case ProcessCrash() | AgentCrash() | ReplicationStall():
+            return f"{fault.store}@{fault.region}"

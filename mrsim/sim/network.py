@@ -1,0 +1,200 @@
+"""Places and directed paths: who can reach whom, how fast, and what breaks that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mrsim.trace import INF, NO_EVENT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mrsim.scenario.model import Scenario
+    from mrsim.sim.world import World
+
+OUTSIDE = ("checkers", "endpoint-authority", "operations")
+"""Places outside every region: health checkers, the endpoint's authority, where people and their tools stand."""
+
+Listener = "Callable[[frozenset[str], int], None]"
+
+
+class Geometry:
+    """The static map: which region a place is lost with, and the round-trip time between places."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self._network = scenario.network
+        self.regions = scenario.regions
+        self.home: dict[str, str | None] = {region: region for region in scenario.regions}
+        self._anchor: dict[str, str] = {region: region for region in scenario.regions}
+        for name in OUTSIDE:
+            self.home[name] = None
+        for name, cohort in scenario.clients.items():
+            self.home[name] = None
+            self._anchor[name] = cohort.near
+        self._witness_rtt = {name: witness.rtt_s for name, witness in scenario.witnesses.items()}
+        for name in self._witness_rtt:
+            self.home[name] = None
+        for region in scenario.regions:
+            self.home[f"{region}-control"] = region
+            self._anchor[f"{region}-control"] = region
+        for name, point in scenario.control_points.items():
+            self.home[name] = point.inside
+            if point.inside is not None:
+                self._anchor[name] = point.inside
+        self.places = tuple(self.home)
+        self._cache: dict[tuple[str, str], float] = {}
+
+    def rtt_s(self, a: str, b: str) -> float:
+        """Return the minimum round-trip time between two places, in seconds."""
+        key = (a, b)
+        found = self._cache.get(key)
+        if found is None:
+            found = self._rtt_s(a, b)
+            self._cache[key] = found
+        return found
+
+    def _rtt_s(self, a: str, b: str) -> float:
+        if a == b:
+            return 0.0
+        for place, other in ((a, b), (b, a)):
+            if place in self._witness_rtt:
+                return max(self._witness_rtt[place], self._witness_rtt.get(other, 0.0))
+        start, end = self._anchor.get(a), self._anchor.get(b)
+        # People, and places outside every region, are one last mile away from a region.
+        miles = sum(self._network.last_mile_s for place in (a, b) if self.home[place] is None)
+        if start is None or end is None or start == end:
+            return miles
+        return miles + self._network.rtt_s[f"{start}/{end}"]
+
+
+@dataclass(slots=True)
+class Degradation:
+    """What a link degradation adds to a directed path."""
+
+    latency_s: float
+    loss: float
+    bandwidth: float
+
+
+class Network:
+    """The paths of one trial.
+
+    Listeners are told after every change: which places it touched, and the event that caused it.
+    """
+
+    def __init__(self, world: World, geometry: Geometry, scenario: Scenario) -> None:
+        self._world = world
+        self.geometry = geometry
+        self._base_loss = scenario.network.loss
+        self._bandwidth = scenario.network.wal_bandwidth
+        self._cuts: dict[tuple[str, str], int] = {}
+        self._dead: dict[str, list[str]] = {}
+        self._degraded: dict[tuple[str, str], list[Degradation]] = {}
+        self._listeners: list[Callable[[frozenset[str], int], None]] = []
+        self.last_in_flight_lost = True
+        """Whether the change being announced destroyed what was on the wire."""
+
+    def listen(self, listener: Callable[[frozenset[str], int], None]) -> None:
+        """Call ``listener(touched places, cause)`` after every change, in the order of registration."""
+        self._listeners.append(listener)
+
+    def alive(self, place: str) -> bool:
+        """Return whether the place exists at this instant."""
+        region = self.geometry.home[place]
+        return region is None or not self._dead.get(region)
+
+    def refuses(self, place: str) -> bool:
+        """Return whether a lost place answers with refusals (a router says no) instead of silence."""
+        region = self.geometry.home[place]
+        modes = self._dead.get(region) if region is not None else None
+        return bool(modes) and modes[-1] == "refused"  # type: ignore[index]
+
+    def open(self, a: str, b: str) -> bool:
+        """Return whether a message sent now from a gets to b."""
+        return self.alive(a) and self.alive(b) and not self._cuts.get((a, b))
+
+    def both_ways(self, a: str, b: str) -> bool:
+        """Return whether a request from a gets to b and its answer comes back."""
+        return self.open(a, b) and not self._cuts.get((b, a))
+
+    def one_way_s(self, a: str, b: str) -> float:
+        """Return the latency of the directed path, in seconds."""
+        base = self.geometry.rtt_s(a, b) / 2.0
+        degraded = self._degraded.get((a, b)) if self._degraded else None
+        return base + sum(item.latency_s for item in degraded) if degraded else base
+
+    def rtt_s(self, a: str, b: str) -> float:
+        """Return the round-trip time at this instant, in seconds."""
+        return self.one_way_s(a, b) + self.one_way_s(b, a) if self._degraded else self.geometry.rtt_s(a, b)
+
+    def loss(self, a: str, b: str) -> float:
+        """Return the share of messages lost on the directed path."""
+        degraded = self._degraded.get((a, b)) if self._degraded else None
+        keep = 1.0 - self._base_loss
+        for item in degraded or ():
+            keep *= 1.0 - item.loss
+        return 1.0 - keep
+
+    def probe_loss(self, a: str, b: str) -> float:
+        """Return the share of requests from a to b that get no answer."""
+        if not self._degraded and not self._base_loss:
+            return 0.0
+        return 1.0 - (1.0 - self.loss(a, b)) * (1.0 - self.loss(b, a))
+
+    def bandwidth(self, a: str, b: str) -> float:
+        """Return the bandwidth left for WAL on the directed path, in bytes per second (infinite if unlimited)."""
+        rate = INF
+        for key in (f"{a}/{b}", f"{a}/*", f"*/{b}", "*/*"):
+            if key in self._bandwidth:
+                rate = self._bandwidth[key]
+                break
+        for item in self._degraded.get((a, b), ()) if self._degraded else ():
+            rate = min(rate, item.bandwidth)
+        return rate
+
+    def cut(self, pairs: list[tuple[str, str]], cause: int, *, in_flight_lost: bool) -> None:
+        """Cut directed paths."""
+        for pair in pairs:
+            self._cuts[pair] = self._cuts.get(pair, 0) + 1
+        self._announce({place for pair in pairs for place in pair}, cause, in_flight_lost=in_flight_lost)
+
+    def mend(self, pairs: list[tuple[str, str]], cause: int) -> None:
+        """Undo :meth:`cut`."""
+        for pair in pairs:
+            self._cuts[pair] -= 1
+            if not self._cuts[pair]:
+                del self._cuts[pair]
+        self._announce({place for pair in pairs for place in pair}, cause)
+
+    def lose(self, region: str, connections: str, cause: int, *, in_flight_lost: bool) -> None:
+        """Take a region, and every place inside it, off the map."""
+        self._dead.setdefault(region, []).append(connections)
+        self._announce(self._inside(region), cause, in_flight_lost=in_flight_lost)
+
+    def restore(self, region: str, connections: str, cause: int) -> None:
+        """Undo :meth:`lose`."""
+        self._dead[region].remove(connections)
+        self._announce(self._inside(region), cause)
+
+    def degrade(self, pairs: list[tuple[str, str]], item: Degradation, cause: int) -> None:
+        """Worsen directed paths."""
+        for pair in pairs:
+            self._degraded.setdefault(pair, []).append(item)
+        self._world.stirred += 1
+        self._announce({place for pair in pairs for place in pair}, cause)
+
+    def relieve(self, pairs: list[tuple[str, str]], item: Degradation, cause: int) -> None:
+        """Undo :meth:`degrade`."""
+        for pair in pairs:
+            self._degraded[pair].remove(item)
+        self._announce({place for pair in pairs for place in pair}, cause)
+
+    def _inside(self, region: str) -> set[str]:
+        return {place for place, home in self.geometry.home.items() if home == region}
+
+    def _announce(self, touched: set[str], cause: int = NO_EVENT, *, in_flight_lost: bool = True) -> None:
+        self.last_in_flight_lost = in_flight_lost
+        places = frozenset(touched)
+        for listener in self._listeners:
+            listener(places, cause)

@@ -1,0 +1,250 @@
+"""WAL on its way: how far each standby is behind its source.
+
+Positions are *commit times on the source*: a standby at position s holds everything that was committed on its source
+before s. Lag in seconds is then ``t - s``, which is t − A⁻¹(delivered bytes); it goes on growing after a burst ends,
+because the bytes of the burst's start are still being delivered. Bytes matter only where a path or the replay is slower
+than the WAL.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mrsim.trace import INF
+
+if TYPE_CHECKING:
+    from mrsim.scenario.stores import Wal
+
+RTO_MIN_S = 0.2
+"""Linux TCP_RTO_MIN; the first retransmission timeout is about RTT + 0.2 s (RFC 6298 with Linux's minimum)."""
+
+RTO_MAX_S = 120.0
+"""Linux TCP_RTO_MAX: the backoff stops doubling here."""
+
+SYN_RETRY_S = (0.0, 1.0, 3.0, 7.0, 15.0, 31.0, 63.0)
+"""When a connection attempt sends its SYNs (tcp_syn_retries = 6, initial RTO 1 s); it is given up after 127 s."""
+
+SYN_GIVES_UP_S = 127.0
+
+
+class Load:
+    """The commits that all clients together attempt: a steady rate with periodic bursts.
+
+    Parameters
+    ----------
+    wal
+        Rates and sizes.
+    phase_s
+        Time since the current burst period began, at t = 0.
+    """
+
+    def __init__(self, wal: Wal, phase_s: float) -> None:
+        self.commits_per_s = wal.commits
+        self.bytes_per_commit = wal.bytes_per_commit
+        self.phase_s = phase_s
+        bursts = wal.bursts
+        self.every_s = bursts.every if bursts else INF
+        self.last_s = bursts.last if bursts else 0.0
+        self.factor = bursts.rate if bursts else 1.0
+        self.peak_bytes_per_s = self.commits_per_s * self.bytes_per_commit * self.factor
+
+    def piece(self, at_s: float) -> tuple[float, float]:
+        """Return the WAL rate at ``at_s`` in bytes per second, and until when it holds."""
+        steady = self.commits_per_s * self.bytes_per_commit
+        if self.every_s == INF:
+            return steady, INF
+        turn, inside = divmod(at_s + self.phase_s, self.every_s)
+        start = turn * self.every_s - self.phase_s
+        # A knot belongs to the piece on its right, also when rounding puts `at_s` an instant before it.
+        if inside < self.last_s and start + self.last_s > at_s:
+            return steady * self.factor, start + self.last_s
+        if start + self.every_s > at_s:
+            return steady, start + self.every_s
+        return steady * self.factor, start + self.every_s + self.last_s
+
+    def bytes_between(self, start_s: float, end_s: float) -> float:
+        """Return the WAL written between two times, in bytes."""
+        total = 0.0
+        at = start_s
+        while at < end_s:
+            rate, until = self.piece(at)
+            step = min(until, end_s)
+            total += rate * (step - at)
+            at = step
+        return total
+
+    @property
+    def empty_at_s(self) -> float:
+        """A time at or before t = 0 at which a stationary queue is empty: the start of the current burst period.
+
+        A periodic load below capacity drains its burst before the next begins (Lindley's recursion from empty).
+        """
+        return -self.phase_s if self.every_s < INF else 0.0
+
+
+class Fluid:
+    """A queue of WAL served at a finite rate, advanced in closed form from piece to piece.
+
+    At clock time ``t`` everything committed before ``s`` has been served; ``s == t`` means no backlog.
+    """
+
+    def __init__(self, load: Load, capacity: float, start_s: float) -> None:
+        self._load = load
+        self._capacity = capacity
+        self.t = start_s
+        self.s = start_s
+
+    def set_capacity(self, capacity: float) -> None:
+        """Change the service rate from the time last advanced to."""
+        self._capacity = capacity
+
+    def advance(self, to_s: float, ceiling_s: float = INF) -> float:
+        """Advance the clock to ``to_s`` and return the position; never beyond ``ceiling_s``."""
+        if to_s <= self.t:
+            return self.s
+        if self._capacity >= self._load.peak_bytes_per_s and self.s == self.t:
+            self.t = to_s
+            self.s = min(to_s, ceiling_s)
+            return self.s
+        if self._capacity == INF:
+            self.t = to_s
+            self.s = max(self.s, min(to_s, ceiling_s))
+            return self.s
+        self._walk(to_s, ceiling_s)
+        return self.s
+
+    def _walk(self, to_s: float, ceiling_s: float) -> None:
+        load, capacity = self._load, self._capacity
+        while self.t < to_s:
+            rate, until = load.piece(self.s)
+            if self.s >= ceiling_s:
+                self.t = to_s
+                return
+            if self.s >= self.t and rate <= capacity:
+                step = min(until, to_s, ceiling_s)
+                self.t = self.s = step
+                continue
+            speed = capacity / rate
+            if speed <= 0.0:
+                self.t = to_s
+                return
+            # Position moves at `speed` until the WAL rate changes at `until`, the backlog is gone, or the ceiling.
+            lasts = (min(until, ceiling_s) - self.s) / speed
+            if speed > 1.0:
+                lasts = min(lasts, (self.t - self.s) / (speed - 1.0))
+            if self.t + lasts >= to_s:
+                self.s = min(self.s + (to_s - self.t) * speed, to_s)
+                self.t = to_s
+                return
+            reached = self.s + lasts * speed
+            self.t += lasts
+            self.s = until if abs(reached - until) < 1e-9 else min(reached, self.t)
+            if self.t - self.s < 1e-9:
+                self.s = self.t
+
+
+def next_retransmission_s(cut_s: float, heal_s: float, rtt_s: float) -> float:
+    """Return when TCP next resends after the heal: retries stand at RTO·(2ᵏ − 1) after the first unanswered segment.
+
+    Parameters
+    ----------
+    cut_s, heal_s
+        When the first segment went unanswered, and when the path was whole again.
+    rtt_s
+        Round-trip time of the path.
+
+    References
+    ----------
+    RFC 6298, section 5 (exponential backoff); Linux net/ipv4/tcp_timer.c for the bounds.
+    """
+    rto = rtt_s + RTO_MIN_S
+    at = cut_s
+    while at < heal_s:
+        at += rto
+        rto = min(2.0 * rto, RTO_MAX_S)
+    return at
+
+
+def next_connection_s(first_attempt_s: float, heal_s: float, retry_interval_s: float) -> float:
+    """Return when a standby that keeps trying to connect sends the first SYN after the heal.
+
+    Parameters
+    ----------
+    first_attempt_s
+        Start of the first attempt.
+    heal_s
+        When the path was whole again.
+    retry_interval_s
+        Wait between attempts (``wal_retrieve_retry_interval``).
+    """
+    start = first_attempt_s
+    while True:
+        for offset in SYN_RETRY_S:
+            if start + offset >= heal_s:
+                return start + offset
+        start += SYN_GIVES_UP_S + retry_interval_s
+        if start >= heal_s:
+            return start
+
+
+class Stream:
+    """One streaming connection from a source to a standby.
+
+    Parameters
+    ----------
+    load
+        What the source writes.
+    bandwidth, apply_rate
+        Bytes per second of the path and of the replay.
+    latency_s
+        One-way latency.
+    start_s
+        Where both ends stand when the stream begins.
+    """
+
+    def __init__(self, load: Load, bandwidth: float, apply_rate: float, latency_s: float, start_s: float) -> None:
+        self._load = load
+        self._apply_rate = apply_rate
+        self.latency_s = latency_s
+        self._sent = Fluid(load, bandwidth, start_s)
+        self._applied = Fluid(load, min(bandwidth, apply_rate), start_s)
+        self.flowing = True
+        self.source_end_s = INF
+        """When the source stopped writing."""
+
+    def received(self, now_s: float) -> float:
+        """Return the position up to which the standby holds the source's WAL."""
+        if self.flowing:
+            return self._sent.advance(min(now_s - self.latency_s, self.source_end_s))
+        return self._sent.s
+
+    def replay_backlog_s(self, now_s: float) -> float:
+        """Return how long the standby needs to replay what it has received, in seconds."""
+        received = self.received(now_s)
+        applied = self._applied.advance(now_s - self.latency_s, received)
+        return self._load.bytes_between(applied, received) / self._apply_rate if applied < received else 0.0
+
+    def broken(self, now_s: float, *, in_flight_lost: bool) -> None:
+        """Cut the stream; what is on the wire dies, or still arrives."""
+        if self.flowing:
+            self._sent.advance(min(now_s - (self.latency_s if in_flight_lost else 0.0), self.source_end_s))
+            self.flowing = False
+
+    def resumed(self, now_s: float, bandwidth: float, latency_s: float) -> None:
+        """Let it flow again from where the standby stands."""
+        self.latency_s = latency_s
+        if self._sent.s >= self.source_end_s - 1e-9:
+            # Everything written before the source stopped is here, and it wrote nothing while it was down.
+            self._sent.s = self._applied.s = self._applied.t = now_s
+        self.source_end_s = INF
+        self._sent.t = max(self._sent.t, now_s)
+        self._sent.set_capacity(bandwidth)
+        self._applied.set_capacity(min(bandwidth, self._apply_rate))
+        self.flowing = True
+
+    def repath(self, now_s: float, bandwidth: float, latency_s: float) -> None:
+        """Go on over a path whose bandwidth or latency changed."""
+        self.received(now_s)
+        self.latency_s = latency_s
+        self._sent.set_capacity(bandwidth)
+        self._applied.set_capacity(min(bandwidth, self._apply_rate))

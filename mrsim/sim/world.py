@@ -1,0 +1,156 @@
+"""What every component of a trial shares: the clock, the draws of this trial, and the trace being written."""
+
+from __future__ import annotations
+
+from heapq import heappush
+from typing import TYPE_CHECKING
+
+import simpy
+
+from mrsim.trace import INF, NO_EVENT, Event
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mrsim.distributions import Distribution
+    from mrsim.rng import Draws
+
+FAULT, NETWORK, DATABASE, HEALTH, CONTROL, ROUTING = range(6)
+"""Order of events at equal times: what breaks before who notices, who notices before who acts."""
+
+
+class Timer(simpy.Event):
+    """A callback at a point in time, which can be called off."""
+
+    def __init__(self, clock: Clock, name: str, action: Callable[[], None]) -> None:
+        super().__init__(clock)
+        self.name = name
+        self.at_s = INF
+        self._ok = True
+        self._value = None
+        self._action: Callable[[], None] | None = action
+        self.callbacks = [self._fire]
+
+    @property
+    def pending(self) -> bool:
+        """Whether it is still going to happen."""
+        return self._action is not None
+
+    def cancel(self) -> None:
+        """Call it off; harmless if it has happened."""
+        if self._action is not None:
+            self._action = None
+            self.env.pending -= 1  # type: ignore[attr-defined]
+
+    def _fire(self, _: simpy.Event) -> None:
+        action = self._action
+        if action is not None:
+            self._action = None
+            self.env.pending -= 1  # type: ignore[attr-defined]
+            action()
+
+
+class Clock(simpy.Environment):
+    """SimPy's environment, with events at equal times in the order of (priority, name) instead of insertion."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pending = 0
+
+    def at(self, when_s: float, priority: int, name: str, action: Callable[[], None]) -> Timer:
+        """Call ``action`` at ``when_s``; never in the past."""
+        timer = Timer(self, name, action)
+        timer.at_s = when_s if when_s > self._now else self._now
+        self.pending += 1
+        heappush(self._queue, (timer.at_s, priority, (name, next(self._eid)), timer))  # type: ignore[misc, arg-type]
+        return timer
+
+    def run_to(self, horizon_s: float) -> bool:
+        """Run until the horizon, or until nothing is left to happen; return whether the latter came first."""
+        queue = self._queue
+        while self.pending and queue and queue[0][0] < horizon_s:
+            self.step()
+        return self.pending == 0
+
+
+class Sampler:
+    """Values of a chunk of trials, drawn by name and occasion, a whole chunk at a time."""
+
+    def __init__(self, draws: Draws) -> None:
+        self.draws = draws
+        self._values: dict[tuple[str, int], list[float]] = {}
+        self._uniforms: dict[tuple[str, int], list[float]] = {}
+        self._wide: dict[tuple[str, int, int], list[list[float]]] = {}
+
+    def value(self, row: int, name: str, dist: Distribution, occasion: int) -> float:
+        """Return the value of ``dist`` for the trial in ``row``."""
+        key = (name, occasion)
+        column = self._values.get(key)
+        if column is None:
+            column = dist.quantile(self.draws.uniform(name, occasion)).tolist()
+            self._values[key] = column
+        return column[row]
+
+    def uniform(self, row: int, name: str, occasion: int) -> float:
+        """Return a uniform in (0, 1) for the trial in ``row``."""
+        key = (name, occasion)
+        column = self._uniforms.get(key)
+        if column is None:
+            column = self.draws.uniform(name, occasion).tolist()
+            self._uniforms[key] = column
+        return column[row]
+
+    def uniforms(self, row: int, name: str, width: int, occasion: int) -> list[float]:
+        """Return ``width`` uniforms for the trial in ``row``."""
+        key = (name, width, occasion)
+        rows = self._wide.get(key)
+        if rows is None:
+            rows = self.draws.uniforms(name, width, occasion).tolist()
+            self._wide[key] = rows
+        return rows[row]
+
+
+class World:
+    """One trial's clock, draws and trace.
+
+    Attributes
+    ----------
+    now
+        Read through :meth:`now`; seconds since the start of the trial.
+    stirred
+        Counts visible changes of state, so that a fault that changed nothing can be told.
+    """
+
+    def __init__(self, sampler: Sampler, row: int, horizon_s: float) -> None:
+        self.clock = Clock()
+        self.events: list[Event] = []
+        self.horizon_s = horizon_s
+        self.stirred = 0
+        self._sampler = sampler
+        self._row = row
+
+    @property
+    def now(self) -> float:
+        """Seconds since the start of the trial."""
+        return self.clock.now
+
+    def emit(self, kind: str, subject: str, cause: int = NO_EVENT, phase: str = "", note: str = "") -> int:
+        """Write an event into the trace and return its index."""
+        self.events.append(Event(self.clock.now, kind, subject, cause, phase, note))
+        return len(self.events) - 1
+
+    def at(self, when_s: float, priority: int, name: str, action: Callable[[], None]) -> Timer:
+        """Call ``action`` at ``when_s``."""
+        return self.clock.at(when_s, priority, name, action)
+
+    def sample(self, name: str, dist: Distribution, occasion: int = 0) -> float:
+        """Return this trial's value of ``dist`` under ``name``."""
+        return self._sampler.value(self._row, name, dist, occasion)
+
+    def uniform(self, name: str, occasion: int = 0) -> float:
+        """Return this trial's uniform under ``name``."""
+        return self._sampler.uniform(self._row, name, occasion)
+
+    def uniforms(self, name: str, width: int, occasion: int = 0) -> list[float]:
+        """Return ``width`` of this trial's uniforms under ``name``."""
+        return self._sampler.uniforms(self._row, name, width, occasion)

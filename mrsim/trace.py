@@ -1,0 +1,171 @@
+"""What one trial leaves behind: events with causes, signals, and the answers its clients were given.
+
+A trace holds no arrays per client: where each client was follows from the answers (this module) and from the
+population's phases (:mod:`mrsim.population`), which are a function of seed and trial. All times are seconds since the
+start of the trial. Intervals are half-open, ``[start, end)``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+INF = float("inf")
+
+NO_EVENT = -1
+"""Cause of what was so from the start."""
+
+PHASES = (
+    "detection",
+    "decision",
+    "fencing",
+    "data_wait",
+    "promotion",
+    "restore",
+    "drain",
+    "relocation",
+    "verification",
+    "propagation",
+    "reconnect",
+    "repair",
+    "unresolved",
+)
+"""Names of the parts of an outage, in the order of tables and plots (model: they add up exactly)."""
+
+
+@dataclass(slots=True)
+class Event:
+    """One thing that happened.
+
+    Attributes
+    ----------
+    at_s
+        When.
+    kind
+        What, such as ``fault-starts``, ``verdict-down``, ``promoted``.
+    subject
+        Whom it happened to: a user's id, such as ``orders-db@eu-west``.
+    cause
+        Index of the event it followed from, or :data:`NO_EVENT`.
+    phase
+        What the time between the cause and this event was spent on (one of :data:`PHASES`), or empty.
+    note
+        A few words for the reader of the story.
+    """
+
+    at_s: float
+    kind: str
+    subject: str
+    cause: int = NO_EVENT
+    phase: str = ""
+    note: str = ""
+
+
+@dataclass(slots=True)
+class Span:
+    """An interval in which something held, and the events that began and ended it."""
+
+    start_s: float
+    end_s: float
+    began_by: int = NO_EVENT
+    ended_by: int = NO_EVENT
+
+
+@dataclass(slots=True)
+class AckSpan:
+    """An interval of commit times at which a node could acknowledge writes.
+
+    Commits that arrive in ``[start_s, acked_until_s)`` are acknowledged; those in ``[acked_until_s, end_s)`` were
+    executed and never acknowledged: in doubt. ``end_s`` is when the node stopped executing commits, so it is also the
+    last instant at which it *could* acknowledge.
+    """
+
+    start_s: float
+    acked_until_s: float
+    end_s: float
+    history: int
+    began_by: int = NO_EVENT
+    ended_by: int = NO_EVENT
+
+
+@dataclass(slots=True)
+class History:
+    """One line of WAL: begun by the original primary or by a promotion.
+
+    ``forked_at_s`` is a commit time on the parent: of the parent's commits, exactly those before it are part of this
+    history. ``began_s`` is when the new primary could first acknowledge.
+    """
+
+    node: str
+    parent: int
+    forked_at_s: float
+    began_s: float
+    event: int = NO_EVENT
+
+
+@dataclass(slots=True)
+class Change:
+    """From ``at_s`` on the authority answers with ``target`` (a region, a node, or '' for no answer)."""
+
+    at_s: float
+    target: str
+    event: int = NO_EVENT
+
+
+@dataclass(slots=True)
+class StoreTrace:
+    """What happened to one store."""
+
+    histories: list[History]
+    acks: dict[str, list[AckSpan]]
+    """Per node: when it could acknowledge."""
+    reads: dict[str, list[Span]]
+    """Per node: when it could answer reads."""
+    endpoint: dict[str, list[Change]]
+    """Per region: the endpoint's answers as its authority gives them there; first entry at -inf."""
+    surviving: int
+    """Index of the history that was chosen last."""
+    decided: bool
+    """False while a node that holds unreplicated acknowledged writes of the surviving history is down or cut off."""
+    replicated_until_s: float
+    """Commits of the surviving history before this time exist on a node that is up (infinite if its primary is up)."""
+    redundant: list[Span] = field(default_factory=lambda: [Span(-INF, INF)])
+    """When the surviving history's primary had as many standbys following it as the commit rule asks for (at least one)."""
+
+
+@dataclass(slots=True)
+class Trace:
+    """One trial.
+
+    Attributes
+    ----------
+    front
+        Per (cohort, region): when a request from the cohort reaches the region's front door and its answer comes back.
+    links
+        Per (region, node): when a service in the region can talk to the node, both ways.
+    error_rate
+        Per region: spans with the share of application requests that fail there; absent means 0.
+    answers
+        Per record and cohort: the authority's answers; first entry at -inf.
+    burst_phase_s
+        Per store: time since the start of the current burst period at t = 0 (0 without bursts).
+    faults
+        Per fault: index of its first event, or NO_EVENT if it began after the horizon; and whether it had any effect.
+    """
+
+    seed: int
+    trial: int
+    horizon_s: float
+    end_s: float
+    """When nothing could change any more (early stop), or the horizon."""
+    stopped_early: bool
+    fault_s: float
+    """Start of the first fault; infinite if there was none within the horizon."""
+    events: list[Event]
+    stores: dict[str, StoreTrace]
+    front: dict[tuple[str, str], list[Span]]
+    links: dict[tuple[str, str], list[Span]]
+    answers: dict[str, dict[str, list[Change]]]
+    error_rate: dict[str, list[tuple[float, float, float]]] = field(default_factory=dict)
+    burst_phase_s: dict[str, float] = field(default_factory=dict)
+    fault_events: list[int] = field(default_factory=list)
+    fault_effects: list[bool] = field(default_factory=list)
