@@ -60,7 +60,7 @@ class Page:
         self._console.print()
         line = Text(_printable(text), style="bold")
         if explanation:
-            line.append(f"  ({_printable(explanation)})", style="not bold dim")
+            line.append(f": {_printable(explanation)}", style="not bold dim")
         self._console.print(line)
 
     def line(self, *parts: Cell, indent: int = 0) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from math import isfinite, isinf
+from math import isfinite
 from typing import TYPE_CHECKING
 
-from mrsim.report.columns import outage_parts
+from mrsim.report.events import after_fault, event_rows, instant
 from mrsim.report.layout import DEFAULT_WIDTH, Column, Page
 from mrsim.report.numbers import duration
+from mrsim.report.outages import outage_parts
 from mrsim.trace import NO_EVENT, Change, StoreTrace, Trace
 
 if TYPE_CHECKING:
@@ -72,26 +73,6 @@ def story(
     return page.text()
 
 
-def after_fault(at_s: float, trace: Trace) -> str:
-    """Return a time as seen from the first fault, such as ``+4 min 32 s``; from the start if there was no fault."""
-    if isinf(at_s):
-        return "start" if at_s < 0 else "end"
-    origin = trace.fault_s if isfinite(trace.fault_s) else 0.0
-    return instant(at_s - origin)
-
-
-def instant(seconds: float) -> str:
-    """Return a signed time to the tenth of a second, such as ``+4 min 32.1 s``; below a second in milliseconds."""
-    if 0 < abs(seconds) < 1:
-        return f"{seconds * 1e3:+.3g} ms"
-    tenths = round(abs(seconds) * 10)
-    sign = "-" if seconds < 0 and tenths else "+"
-    minutes, rest = divmod(tenths, 600)
-    hours, minutes = divmod(minutes, 60)
-    head = f"{hours} h {minutes:02d} min " if hours else f"{minutes} min " if minutes else ""
-    return f"{sign}{head}{rest / 10:{'04.1f' if head else '.1f'}} s"
-
-
 def _opening(page: Page, trace: Trace, scenario: Scenario | None) -> None:
     title = f"{scenario.name}: " if scenario else ""
     page.line(f"{title}trial {trace.trial} of seed {trace.seed}")
@@ -102,14 +83,7 @@ def _opening(page: Page, trace: Trace, scenario: Scenario | None) -> None:
 
 def _what_happened(page: Page, trace: Trace) -> None:
     page.heading("What happened", "times count from the first fault; '#' numbers the events")
-    rows = []
-    for index in sorted(range(len(trace.events)), key=lambda i: (trace.events[i].at_s, i)):
-        event = trace.events[index]
-        caused = event.cause != NO_EVENT
-        took = duration(event.at_s - trace.events[event.cause].at_s) if caused else ""
-        why = f"because of #{event.cause}" if caused else ""
-        row = (str(index), after_fault(event.at_s, trace), event.kind, event.subject, why, took, event.phase, event.note)
-        rows.append(row)
+    rows = event_rows(trace)
     if rows:
         page.table(_EVENTS, rows)
     else:
@@ -133,7 +107,9 @@ def _who_could_write(page: Page, name: str, store: StoreTrace, trace: Trace) -> 
             doubt = span.end_s - span.acked_until_s
             began = after_fault(span.start_s, trace) if span.start_s > 0 else "start"
             ended = after_fault(span.end_s, trace) if span.end_s < trace.horizon_s else "end"
-            note = f"its last {duration(doubt)} executed, not acknowledged: in doubt" if 0 < doubt < float("inf") else ""
+            note = (
+                f"its last {duration(doubt)} executed, not acknowledged: in doubt" if 0 < doubt < float("inf") else ""
+            )
             length = duration(min(span.end_s, trace.horizon_s) - max(span.start_s, 0.0))
             causes = (_number(span.began_by), _number(span.ended_by))
             rows.append((node, str(span.history), began, ended, length, *causes, note))
@@ -162,7 +138,9 @@ def _number(event: int) -> str:
 
 
 def _where_clients_were_sent(page: Page, trace: Trace) -> None:
-    records = [(f"{record}, for {cohort}", changes) for record, by in trace.answers.items() for cohort, changes in by.items()]
+    records = [
+        (f"{record}, for {cohort}", changes) for record, by in trace.answers.items() for cohort, changes in by.items()
+    ]
     endpoints = [
         (f"{name} endpoint, in {region}", changes)
         for name, store in trace.stores.items()
@@ -171,7 +149,10 @@ def _where_clients_were_sent(page: Page, trace: Trace) -> None:
     rows = [(who, *row) for who, changes in records + endpoints for row in _answers(changes, trace)]
     if rows:
         page.heading("Where clients and services were sent", "answers of the authority; caches follow later")
-        page.table((Column("who asks", wraps=True), Column("from", "right"), Column("answer"), Column("because of", "right")), rows)
+        page.table(
+            (Column("who asks", wraps=True), Column("from", "right"), Column("answer"), Column("because of", "right")),
+            rows,
+        )
 
 
 def _answers(changes: list[Change], trace: Trace) -> Iterator[tuple[str, str, str]]:
@@ -185,7 +166,11 @@ def _where_time_went(page: Page, values: Mapping[str, float]) -> None:
     for outage in shown:
         whose = f"the client at {outage.clients}" if outage.clients else "mean over affected clients"
         page.line(f"{outage.service} {outage.op}, {whose}: {duration(outage.total_s)}", indent=2)
-        parts = [(part, _tenths(seconds), f"{seconds / outage.total_s:.0%}") for part, seconds in outage.seconds.items() if seconds]
+        parts = [
+            (part, _tenths(seconds), f"{seconds / outage.total_s:.0%}")
+            for part, seconds in outage.seconds.items()
+            if seconds
+        ]
         page.table((Column("part"), Column("time", "right"), Column("share", "right")), parts, indent=4)
     if not shown:
         page.line("no client was affected", indent=2)

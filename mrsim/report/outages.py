@@ -1,10 +1,11 @@
-"""Per-trial columns by name: their metric, their labels, and the outages whose parts they hold."""
+"""The outages whose parts the columns of one trial hold."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from mrsim.study.columns import split_column
 from mrsim.trace import PHASES
 
 
@@ -43,10 +44,3 @@ def outage_parts(values: Mapping[str, float]) -> list[OutagePart]:
         OutagePart(service, op, clients, {part: parts[part] for part in PHASES if part in parts})
         for (service, op, clients), parts in found.items()
     ]
-
-
-def split_column(column: str) -> tuple[str, dict[str, str]]:
-    """Return metric and labels of a column such as ``rto_s{service=orders,op=write,clients=95%,of=affected}``."""
-    metric, _, inside = column.partition("{")
-    pairs = (pair.partition("=") for pair in inside.removesuffix("}").split(",") if pair)
-    return metric, {name: value for name, _, value in pairs}

@@ -1,0 +1,409 @@
+"""The command line: what is asked, what is printed, and what the exit code says.
+
+Exit codes: 0 passed (warnings allowed), 1 a budget failed, 2 usage or an invalid scenario, 3 inconclusive, 4 an
+internal invariant broke (with the line that replays it), 130 interrupted. Everything heavy is imported inside the
+commands.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from mrsim.errors import MrsimError, ScenarioError, SimulationError
+from mrsim.version import __version__
+
+if TYPE_CHECKING:
+    from mrsim.scenario.model import Scenario
+    from mrsim.study.results import Results
+
+PASSED, FAILED, INVALID, INCONCLUSIVE, BROKEN, INTERRUPTED = 0, 1, 2, 3, 4, 130
+
+MOST_TRIALS = 10_000_000
+DEFAULT_TRIALS = 1000
+SCENARIO_SUFFIXES = (".yaml", ".yml")
+
+
+class CommandError(click.ClickException):
+    """Something the person at the keyboard can mend: one line, exit code 2."""
+
+    exit_code = INVALID
+
+
+class InvalidScenarios(MrsimError):
+    """Several scenario files that cannot be used: their messages, each with its place."""
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and leave the process with its exit code.
+
+    Parameters
+    ----------
+    arguments
+        Without the program's name; those of the process if not given.
+    """
+    sys.exit(_guarded(arguments))
+
+
+def _guarded(arguments: Sequence[str] | None) -> int:
+    """Run the command line; turn every way of ending into an exit code and at most a few lines on standard error."""
+    try:
+        code = commands.main(args=arguments, prog_name="mrsim", standalone_mode=False)
+        sys.stdout.flush()
+    except click.exceptions.Exit as leaving:
+        return leaving.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return _say("interrupted", INTERRUPTED)
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        hint = f" (see '{context.command_path} --help')" if context is not None else ""
+        return _say(error.format_message() + hint, INVALID)
+    except SimulationError as error:
+        return _say(f"internal error: {error}\nplease report it with the scenario and this line", BROKEN)
+    except (ScenarioError, InvalidScenarios) as error:
+        return _say(str(error), INVALID, prefix="")
+    except MrsimError as error:
+        return _say(str(error), INVALID)
+    except BrokenPipeError:
+        _mute(sys.stdout)
+        return _say("standard output was closed before everything was written", INVALID)
+    except OSError as error:
+        _mute(sys.stdout)
+        name = f"{error.filename}: " if error.filename else ""
+        return _say(f"{name}{error.strerror or error}", INVALID)
+    except Exception:
+        import traceback
+
+        return _say(f"internal error, please report it:\n{traceback.format_exc()}", BROKEN)
+    return code if isinstance(code, int) else PASSED
+
+
+def _say(message: str, code: int, *, prefix: str = "mrsim: ") -> int:
+    """Write a message to standard error and return the exit code; a closed standard error changes nothing."""
+    try:
+        click.echo(f"{prefix}{message}", err=True)
+    except OSError:
+        _mute(sys.stderr)
+    return code
+
+
+def _mute(stream: Any) -> None:
+    """Point a broken stream at nothing, so that the interpreter's last flush does not fail again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _version(context: click.Context, _option: click.Parameter, wanted: bool) -> None:
+    if wanted and not context.resilient_parsing:
+        click.echo(f"mrsim {__version__}")
+        context.exit()
+
+
+def _trials(_context: click.Context, _option: click.Parameter, value: int) -> int:
+    if not 1 <= value <= MOST_TRIALS:
+        message = f"{value} is not possible: a study has between 1 and {MOST_TRIALS:,} trials"
+        raise click.BadParameter(message)
+    return value
+
+
+def _natural(_context: click.Context, _option: click.Parameter, value: int | None) -> int | None:
+    if value is not None and value < 0:
+        message = f"{value} is negative"
+        raise click.BadParameter(message)
+    return value
+
+
+def _workers(_context: click.Context, _option: click.Parameter, value: int | None) -> int | None:
+    if value is not None and not 1 <= value <= 1024:
+        message = f"{value} is not possible: between 1 and 1024 workers"
+        raise click.BadParameter(message)
+    return value
+
+
+_SEED = click.option("--seed", type=int, callback=_natural, metavar="S", help="Seed; drawn and shown if not given.")
+_STUDY_OPTIONS = (
+    click.option(
+        "--trials", type=int, default=DEFAULT_TRIALS, show_default=True, callback=_trials, metavar="N", help="Trials."
+    ),
+    _SEED,
+    click.option(
+        "--workers",
+        type=int,
+        callback=_workers,
+        metavar="W",
+        help="Processes; all cores if not given. Changes no number.",
+    ),
+)
+
+
+def _study_options(command: Any) -> Any:
+    for option in reversed(_STUDY_OPTIONS):
+        command = option(command)
+    return command
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
+def commands() -> None:
+    r"""Simulate multi-region failover: recovery time, data loss and split-brain.
+
+    \b
+    Exit codes: 0 passed, 1 a budget failed, 2 usage or invalid scenario,
+    3 inconclusive, 4 internal error, 130 interrupted.
+    """
+
+
+@commands.command("run")
+@click.argument("file", type=click.Path(path_type=Path))
+@_study_options
+@click.option(
+    "--json", "json_path", type=click.Path(path_type=Path), metavar="PATH", help="Also write the report as JSON."
+)
+@click.option("--save", "save_path", type=click.Path(path_type=Path), metavar="PATH", help="Also save the results.")
+@click.option("--plot", "plot_path", type=click.Path(path_type=Path), metavar="DIR", help="Also write pictures (PNG).")
+@click.option(
+    "--assumptions",
+    type=click.Choice(["few", "all"]),
+    default="few",
+    show_default=True,
+    help="Which values from presets and defaults to list.",
+)
+def run_command(
+    file: Path,
+    trials: int,
+    seed: int | None,
+    workers: int | None,
+    json_path: Path | None,
+    save_path: Path | None,
+    plot_path: Path | None,
+    assumptions: str,
+) -> int:
+    """Run many trials of the scenario in FILE and report recovery, loss, split-brain and budgets."""
+    from mrsim.report.outputs import Outputs
+    from mrsim.report.text import run_report
+    from mrsim.study.verdict import exit_code
+
+    outputs = Outputs(json_path, save_path, plot_path)
+    scenario = _load(file)
+    results, interrupted = _study(scenario, trials, seed, workers)
+    if results is None:
+        return _say("interrupted before the first trials were finished", INTERRUPTED)
+    outputs.write(results)
+    width, colour = _page()
+    click.echo(run_report(results, width=width, colour=colour, assumptions=assumptions), nl=False)
+    if interrupted:
+        return _say(f"interrupted: the report covers the {len(results.trials)} trials that were finished", INTERRUPTED)
+    return exit_code(results.checks)
+
+
+@commands.command("check")
+@click.argument("paths", type=click.Path(path_type=Path), nargs=-1, required=True, metavar="PATH...")
+@_study_options
+def check_command(paths: tuple[Path, ...], trials: int, seed: int | None, workers: int | None) -> int:
+    """Judge the budgets of scenario files, or of all those in folders, and print one table.
+
+    All files are read before any is run.
+    """
+    from mrsim.report.text import check_report
+    from mrsim.rng import fresh_seed
+    from mrsim.study.verdict import exit_code, judge_all
+
+    files = _scenario_files(paths)
+    scenarios = _load_all(files)
+    if not any(budget.level != "off" for scenario in scenarios for budget in scenario.budgets):
+        message = "there is no budget to check in " + ", ".join(map(str, files))
+        raise CommandError(message)
+    seed = fresh_seed() if seed is None else seed
+    studies: list[tuple[str, Results]] = []
+    interrupted = False
+    for file, scenario in zip(files, scenarios, strict=True):
+        results, interrupted = _study(scenario, trials, seed, workers)
+        if results is not None:
+            studies.append((str(file), results))
+        if interrupted:
+            break
+    checks = judge_all([results for _, results in studies])
+    width, colour = _page()
+    click.echo(check_report(studies, checks, width=width, colour=colour), nl=False)
+    if interrupted:
+        return _say(f"interrupted: {len(studies)} of {len(files)} scenarios were reached", INTERRUPTED)
+    return exit_code(checks)
+
+
+@commands.command("validate")
+@click.argument("paths", type=click.Path(path_type=Path), nargs=-1, required=True, metavar="PATH...")
+def validate_command(paths: tuple[Path, ...]) -> int:
+    """Read scenario files, or all those in folders, and say what is wrong with them; nothing is run."""
+    from mrsim.scenario.loader import load
+
+    code = PASSED
+    for file in _scenario_files(paths):
+        try:
+            scenario = load(file)
+        except ScenarioError as error:
+            code = _say(str(error), INVALID, prefix="")
+        else:
+            click.echo(
+                f"{file}: valid ({scenario.name}: {len(scenario.faults)} faults, {len(scenario.budgets)} budgets)"
+            )
+    return code
+
+
+@commands.command("trace")
+@click.argument("file", type=click.Path(path_type=Path))
+@_SEED
+@click.option(
+    "--trial", type=int, default=0, show_default=True, callback=_natural, metavar="K", help="Number of the trial."
+)
+def trace_command(file: Path, seed: int | None, trial: int) -> int:
+    """Tell the story of one trial: what happened and why, who could write, where the time went."""
+    from mrsim.report.trace_export import story
+    from mrsim.rng import fresh_seed
+    from mrsim.study.run import run_one
+
+    scenario = _load(file)
+    seed = fresh_seed() if seed is None else seed
+    trace, measures = run_one(scenario, seed, trial)
+    values = {column: float(of_trial[0]) for column, of_trial in measures.values.items()}
+    width, colour = _page()
+    click.echo(story(trace, values, scenario=scenario, width=width, colour=colour), nl=False)
+    click.echo(f"\nmrsim trace {file} --seed {seed} --trial {trial}")
+    return PASSED
+
+
+@commands.command("schema")
+def schema_command() -> int:
+    """Print the JSON Schema of scenario files, for editors."""
+    import json
+
+    from mrsim.scenario.schema import schema
+
+    click.echo(json.dumps(schema(), indent=2, ensure_ascii=False))
+    return PASSED
+
+
+@commands.group("presets", invoke_without_command=True)
+@click.pass_context
+def presets_command(context: click.Context) -> None:
+    """List the presets that scenarios can name, or show one with the source of every value."""
+    if context.invoked_subcommand is None:
+        context.invoke(presets_list)
+
+
+@presets_command.command("list")
+def presets_list() -> int:
+    """List all presets by kind."""
+    from mrsim.report.presets import presets_table
+    from mrsim.scenario.presets import names
+
+    width, colour = _page()
+    click.echo(presets_table(names(), width=width, colour=colour), nl=False)
+    return PASSED
+
+
+@presets_command.command("show")
+@click.argument("name")
+def presets_show(name: str) -> int:
+    """Show the values of the preset NAME, what kind of knowledge each is, and where it comes from."""
+    from mrsim.report.presets import preset_page
+    from mrsim.scenario.presets import show
+
+    width, colour = _page()
+    click.echo(preset_page(show(name), width=width, colour=colour), nl=False)
+    return PASSED
+
+
+def _study(scenario: Scenario, trials: int, seed: int | None, workers: int | None) -> tuple[Results | None, bool]:
+    """Run a study with progress on standard error; return what was finished and whether it was interrupted."""
+    from mrsim.study.run import Interrupted, run
+
+    with _progress(scenario.name, trials) as report:
+        try:
+            return run(scenario, trials=trials, seed=seed, workers=workers, progress=report), False
+        except Interrupted as stopped:
+            return stopped.partial, True
+
+
+@contextmanager
+def _progress(name: str, trials: int) -> Iterator[Callable[[int, int], None] | None]:
+    """Show a progress bar on standard error while the block runs, if that is a terminal."""
+    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+        yield None
+        return
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("trials"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(escape(name), total=trials)
+        yield lambda done, _asked: bar.update(task, completed=done)
+
+
+def _scenario_files(paths: Sequence[Path]) -> list[Path]:
+    """Return the scenario files that paths stand for: files as given, folders with all scenario files below them."""
+    files: dict[Path, None] = {}
+    for path in paths:
+        if path.is_dir():
+            found = sorted(file for file in path.rglob("*") if file.suffix in SCENARIO_SUFFIXES and file.is_file())
+            if not found:
+                message = f"{path}: no scenario file (*.yaml, *.yml) in this folder"
+                raise CommandError(message)
+            files |= dict.fromkeys(found)
+        else:
+            _readable(path)
+            files[path] = None
+    return list(files)
+
+
+def _load_all(files: Sequence[Path]) -> list[Scenario]:
+    """Read all files; what is wrong with any is said of all at once."""
+    from mrsim.scenario.loader import load
+
+    scenarios, errors = [], []
+    for file in files:
+        try:
+            scenarios.append(load(file))
+        except ScenarioError as error:
+            errors.append(str(error))
+    if errors:
+        raise InvalidScenarios("\n".join(errors))
+    return scenarios
+
+
+def _load(path: Path) -> Scenario:
+    """Read a scenario; a path that cannot be read is a usage error."""
+    from mrsim.scenario.loader import load
+
+    _readable(path)
+    return load(path)
+
+
+def _readable(path: Path) -> None:
+    if path.is_dir():
+        message = f"{path}: is a folder; name a scenario file"
+        raise CommandError(message)
+    if not path.exists():
+        message = f"{path}: no such file"
+        raise CommandError(message)
+
+
+def _page() -> tuple[int, bool]:
+    """Return width and colour of standard output: the terminal's own, or 120 characters without colour."""
+    if not sys.stdout.isatty():
+        return 120, False
+    import shutil
+
+    colour = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return shutil.get_terminal_size((120, 40)).columns, colour

@@ -1,0 +1,162 @@
+"""What a notebook shows of a scenario, a study and a trace: plain HTML and SVG, no script, nothing from elsewhere.
+
+Every string that a user chose is escaped. Nothing here simulates: what is shown is what is already there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from math import isfinite
+from typing import TYPE_CHECKING
+
+from mrsim.metrics import BY_NAME
+from mrsim.report.cells import estimate_text, interval_text, value_text
+from mrsim.report.events import event_rows
+from mrsim.report.lanes import lanes_svg
+from mrsim.report.numbers import duration, share
+from mrsim.report.sentences import fault_sentence, store_sentence
+from mrsim.report.tables import QUANTILES, QuantileRow, flag_rows, loss_rows, pretty_column, recovery_tables
+
+if TYPE_CHECKING:
+    from mrsim.scenario.model import Scenario
+    from mrsim.study.results import Results
+    from mrsim.study.verdict import Check
+    from mrsim.trace import Trace
+
+MOST_EVENTS = 200
+"""Rows of a trace's table in a notebook; the text story has them all."""
+
+_STYLE = """<style>
+.mrsim-box{font-size:90%;line-height:1.4}
+.mrsim-box table.mrsim-table{border-collapse:collapse;margin:.4em 0}
+.mrsim-box table.mrsim-table th,.mrsim-box table.mrsim-table td{text-align:left;padding:.15em .8em .15em 0;
+vertical-align:top;border-bottom:1px solid rgba(128,128,128,.25);background:none}
+.mrsim-box .mrsim-number{font-variant-numeric:tabular-nums;white-space:nowrap}
+.mrsim-box .mrsim-dim{opacity:.65}
+.mrsim-box .mrsim-verdict{display:inline-block;padding:.1em .6em;margin:.1em .4em .1em 0;border-radius:.3em;color:#fff}
+.mrsim-box .mrsim-passed{background:#00704e}
+.mrsim-box .mrsim-failed{background:#b34700}
+.mrsim-box .mrsim-inconclusive{background:#6b5900}
+.mrsim-box ul.mrsim-list{margin:.2em 0;padding-left:1.4em}
+</style>"""
+
+_WORDS = {"passed": "passed", "failed": "FAILED", "inconclusive": "inconclusive"}
+
+
+def scenario_html(scenario: Scenario) -> str:
+    """Return a scenario: its regions, its faults as sentences, its budgets."""
+    parts = [_title(scenario.name, scenario.summary), _topology(scenario)]
+    if scenario.stores:
+        parts.append(_list("Stores", (f"{name}: {store_sentence(store)}" for name, store in scenario.stores.items())))
+    horizon = f"watched for {duration(scenario.horizon)}"
+    parts.append(_list(f"Faults ({horizon})", map(fault_sentence, scenario.faults)))
+    rows = [
+        (escape(budget.key), escape(budget.text), escape("" if budget.level == "error" else budget.level))
+        for budget in scenario.budgets
+    ]
+    parts.append(_table("Budgets", ("budget", "limit", ""), rows))
+    return _box(parts)
+
+
+def results_html(results: Results) -> str:
+    """Return a study: verdicts, one row per metric, and where it came from."""
+    scenario = results.scenario
+    asked = results.provenance.get("trials_asked", results.n)
+    trials = f"{results.n} trials" if results.n == asked else f"{results.n} of {asked} trials (interrupted)"
+    parts = [_title(scenario.name, f"{trials}, seed {results.seed}, horizon {duration(scenario.horizon)}")]
+    parts.append("".join(map(_badge, results.checks)) or '<span class="mrsim-dim">no budgets</span>')
+    parts.append(
+        _table("", ("metric", "trials", "unfinished", *(f"{q} of trials" for q in QUANTILES)), _metric_rows(results))
+    )
+    flags = [
+        (escape(store), escape(flag.label), _number(estimate_text("flag", flag.rate)))
+        for store, rows in flag_rows(results)
+        for flag in rows
+    ]
+    parts.append(_table("", ("store", "what happened", "in how many trials, 90 % interval"), flags))
+    rows = "".join(
+        f"<tr><td>{escape(str(k))}</td><td>{escape(str(v))}</td></tr>" for k, v in results.provenance.items()
+    )
+    table = f'<table class="mrsim-table">{rows}</table>'
+    parts.append(f'<details class="mrsim-details"><summary>provenance</summary>{table}</details>')
+    return _box(parts)
+
+
+def trace_html(trace: Trace) -> str:
+    """Return one trial: lanes of who could write, and its events."""
+    fault = f"first fault at {duration(trace.fault_s)}" if isfinite(trace.fault_s) else "no fault within the horizon"
+    parts = [_title(f"trial {trace.trial}", f"seed {trace.seed}, {fault}"), lanes_svg(trace)]
+    heads = ("#", "after the fault", "what", "where", "because of", "which took", "spent on", "note")
+    rows = [tuple(map(escape, row)) for row in event_rows(trace)]
+    parts.append(_table("", heads, rows[:MOST_EVENTS]))
+    if len(rows) > MOST_EVENTS:
+        parts.append(f'<div class="mrsim-dim">and {len(rows) - MOST_EVENTS} more events</div>')
+    return _box(parts)
+
+
+def _metric_rows(results: Results) -> list[tuple[str, ...]]:
+    rows = [row for table in recovery_tables(results) for row in (*table.rows, *table.durable)]
+    rows += [row for _, row in loss_rows(results)]
+    return [_metric_row(row) for row in rows]
+
+
+def _metric_row(row: QuantileRow) -> tuple[str, ...]:
+    cells = []
+    for quantile in QUANTILES:
+        estimate = row.estimates[quantile]
+        interval = f'<br><span class="mrsim-dim">{escape(interval_text("duration", estimate))}</span>'
+        cells.append(_number(value_text("duration", estimate), interval))
+    unfinished = share(row.unfinished) if row.n else "no effect"
+    return (escape(pretty_column(row.column)), _number(str(row.n)), _number(unfinished), *cells)
+
+
+def _badge(check: Check) -> str:
+    kind = BY_NAME[check.budget.metric].kind
+    hint = escape(f"{estimate_text(kind, check.estimate)}; n={check.estimate.n}; {check.reason}".rstrip("; "))
+    text = escape(f"{_WORDS[check.verdict]}: {check.budget.key} {check.budget.text}")
+    return f'<span class="mrsim-verdict mrsim-{check.verdict}" title="{hint}">{text}</span>'
+
+
+def _topology(scenario: Scenario) -> str:
+    rows = []
+    for region in scenario.regions:
+        nodes = [f"{name} (primary)" for name, store in scenario.stores.items() if store.primary == region]
+        nodes += [
+            name for name, store in scenario.stores.items() for standby in store.standbys if standby.region == region
+        ]
+        services = [
+            name for name, service in scenario.services.items() if not service.runs_in or region in service.runs_in
+        ]
+        people = [
+            f"{name} ({share(cohort.share)})" for name, cohort in scenario.clients.items() if cohort.near == region
+        ]
+        rows.append(tuple(escape(text) for text in (region, ", ".join(nodes), ", ".join(services), ", ".join(people))))
+    return _table("", ("region", "database nodes", "services", "clients near"), rows)
+
+
+def _title(name: str, more: str) -> str:
+    return f'<div><b>{escape(name)}</b> <span class="mrsim-dim">{escape(more)}</span></div>'
+
+
+def _list(title: str, sentences: Iterable[str]) -> str:
+    items = "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences) or "<li>none</li>"
+    return f'<div>{escape(title)}</div><ul class="mrsim-list">{items}</ul>'
+
+
+def _table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table of cells that are HTML already."""
+    if not rows:
+        return f"<div>{escape(title)}: none</div>" if title else ""
+    head = "".join(f"<th>{escape(text)}</th>" for text in heads)
+    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+    caption = f"<div>{escape(title)}</div>" if title else ""
+    return f'{caption}<table class="mrsim-table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+
+
+def _number(text: str, more: str = "") -> str:
+    return f'<span class="mrsim-number">{escape(text)}{more}</span>'
+
+
+def _box(parts: Iterable[str]) -> str:
+    return f'{_STYLE}<div class="mrsim-box">{"".join(parts)}</div>'

@@ -1,0 +1,100 @@
+"""The report of a study as JSON, for other programs: strict JSON, times in seconds, nothing rounded.
+
+JSON has no infinity: a bound or value that is infinite is ``null``, and ``unfinished`` says why.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+from mrsim.metrics import BY_NAME
+from mrsim.report.tables import QUANTILES, assumption_rows, phase_tables, replay_trial
+from mrsim.study.columns import metric_of, split_column
+
+if TYPE_CHECKING:
+    from mrsim.study.results import Results
+    from mrsim.study.statistics import Estimate
+    from mrsim.study.verdict import Check
+
+FORMAT = 1
+"""Goes up when a reader of the older form would misread the newer one."""
+
+
+def json_text(results: Results) -> str:
+    """Return the report as a JSON text."""
+    return json.dumps(document(results), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def document(results: Results) -> dict[str, Any]:
+    """Return the report as JSON data.
+
+    Returns
+    -------
+    dict
+        ``format``, ``provenance``, ``checks`` (budgets with verdicts), ``metrics`` (one entry per column, with
+        estimates and bounds), ``phases``, ``faults``, ``assumptions`` and ``replay``.
+    """
+    trial, why = replay_trial(results)
+    scenario = results.scenario
+    faults = results.faults.to_dict(orient="records")
+    return {
+        "format": FORMAT,
+        "scenario": {"name": scenario.name, "summary": scenario.summary, "path": scenario.path},
+        "provenance": results.provenance,
+        "horizon_s": scenario.horizon,
+        "checks": [_check(check) for check in results.checks],
+        "metrics": [_metric(results, str(column)) for column in results.trials.columns if metric_of(str(column))],
+        "phases": [_finite(asdict(table)) for table in phase_tables(results)],
+        "faults": faults,
+        "assumptions": [entry.model_dump() for entry in assumption_rows(scenario.assumptions)],
+        "replay": {"seed": results.seed, "trial": trial, "why": why},
+    }
+
+
+def _metric(results: Results, column: str) -> dict[str, Any]:
+    metric, labels = split_column(column)
+    aggregations = ("trials",) if BY_NAME[metric].kind == "flag" else ("mean", *QUANTILES)
+    estimates = {aggregation: _estimate(results.estimate(column, aggregation)) for aggregation in aggregations}
+    first = results.estimate(column, aggregations[-1])
+    return {
+        "column": column,
+        "metric": metric,
+        "labels": labels,
+        "n": first.n,
+        "no_effect": first.no_effect,
+        "unfinished": first.unfinished,
+        "estimates": estimates,
+    }
+
+
+def _estimate(estimate: Estimate) -> dict[str, Any]:
+    names = ("value_low", "value_high", "low", "high", "confidence", "reason")
+    entry: dict[str, Any] = _finite({name: getattr(estimate, name) for name in names})
+    return entry
+
+
+def _check(check: Check) -> dict[str, Any]:
+    budget = check.budget
+    return {
+        "budget": budget.key,
+        "limit": budget.text,
+        "column": budget.column,
+        "level": budget.level,
+        "line": budget.line,
+        "verdict": check.verdict,
+        "n": check.estimate.n,
+        "estimate": _estimate(check.estimate),
+        "needed_trials": check.needed_trials,
+        "reason": check.reason,
+        "worst_trials": list(check.worst_trials),
+    }
+
+
+def _finite(value: Any) -> Any:
+    """Return JSON data without infinities and NaN."""
+    if isinstance(value, dict):
+        return {name: _finite(entry) for name, entry in value.items()}
+    return None if isinstance(value, float) and not isfinite(value) else value

@@ -1,0 +1,345 @@
+"""Pictures of a study: the distribution of a metric, the curve of recovery, and where the time went.
+
+Every function draws on the axes it is given, or on new ones, and returns them; none shows or saves anything, and none
+changes a global style. Times go along the axis in the unit that suits their size.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mrsim.errors import ResultsError
+from mrsim.metrics import BY_NAME
+from mrsim.report.tables import default_column, phase_tables, pretty_column, recovery_tables
+from mrsim.study.columns import split_column
+from mrsim.study.statistics import clopper_pearson
+from mrsim.trace import PHASES
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from numpy.typing import NDArray
+
+    from mrsim.study.results import Results
+
+BLUE, ORANGE, GREEN, RED, PURPLE, SKY, YELLOW, GREY, BLACK = (
+    "#0072B2",
+    "#E69F00",
+    "#009E73",
+    "#D55E00",
+    "#CC79A7",
+    "#56B4E9",
+    "#F0E442",
+    "#999999",
+    "#000000",
+)
+"""Colours that people with any kind of colour vision tell apart (M. Okabe, K. Ito, *Color Universal Design*, 2008)."""
+
+_PHASE_STYLE: dict[str, tuple[str, str]] = {
+    "detection": (BLUE, ""),
+    "decision": (ORANGE, ""),
+    "fencing": (RED, ""),
+    "data_wait": (SKY, "//"),
+    "promotion": (GREEN, ""),
+    "restore": (GREEN, "//"),
+    "drain": (YELLOW, "//"),
+    "relocation": (PURPLE, "//"),
+    "verification": (ORANGE, "//"),
+    "propagation": (SKY, ""),
+    "reconnect": (PURPLE, ""),
+    "repair": (YELLOW, ""),
+    "unresolved": (GREY, "xx"),
+}
+"""Colour and hatching of each phase."""
+
+MOST_STEPS = 1000
+"""Steps of a distribution that are drawn at most; more cannot be told apart."""
+
+_UNITS = (("h", 3600.0, 3 * 3600.0), ("min", 60.0, 180.0), ("s", 1.0, 1.0), ("ms", 1e-3, 0.0))
+
+
+def ecdf(results: Results, metric: str = "rto", ax: Axes | None = None, *, label: str | None = None) -> Axes:
+    """Draw the share of trials that were at or below each value of a metric.
+
+    Parameters
+    ----------
+    results
+        The study.
+    metric
+        A column such as ``rto_s{service=orders,op=write,clients=95%,of=affected}``, or a metric's name or alias such as
+        ``rto``, which stands for the column that a budget names first.
+    ax
+        Axes to draw on; new ones if not given. Several studies can share them.
+    label
+        Name in the legend; the scenario's name if not given.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        With the step line, its pointwise 90 % band (Clopper-Pearson), budgets of that column as dashed lines, and a
+        mark at the right edge for trials that had not finished.
+
+    Raises
+    ------
+    ResultsError
+        If the study has no such column, or no trial had anything to measure.
+    """
+    column = default_column(results, metric)
+    sample = results.sample(column)
+    if sample.n == 0:
+        message = f"nothing to draw: {column} had no effect in any trial"
+        raise ResultsError(message)
+    ax = _axes(ax)
+    finite = sample.upper[np.isfinite(sample.upper)]
+    limits = [budget.limit for budget in results.scenario.budgets if budget.column == column and budget.level != "off"]
+    kind = BY_NAME[split_column(column)[0]].kind
+    unit, scale = _unit_of(ax, kind, max([*finite[-1:], *limits, 0.0]))
+    ranks = np.unique(np.linspace(0, len(finite), min(len(finite), MOST_STEPS) + 1).round().astype(int))
+    steps = np.concatenate([[0.0], finite])[ranks] / scale
+    colour = _next_colour(ax)
+    ax.step(steps, ranks / sample.n, where="post", color=colour, label=label or results.scenario.name, linewidth=1.8)
+    low, high = np.transpose([clopper_pearson(int(rank), sample.n) for rank in ranks])
+    ax.fill_between(steps, low, high, step="post", color=colour, alpha=0.18, linewidth=0)
+    for budget in results.scenario.budgets:
+        if budget.column == column and budget.level != "off":
+            _budget_line(ax, budget.limit / scale, budget.text)
+    if sample.unfinished:
+        _unfinished_mark(ax, 1 - sample.unfinished / sample.n, sample.unfinished, sample.n, colour)
+    ax.set_ylim(0, 1.02)
+    ax.set_xlim(left=0)
+    ax.set_xlabel(f"{pretty_column(column)}{f' ({unit})' if unit else ''}")
+    ax.set_ylabel("share of trials")
+    ax.yaxis.set_major_formatter(_percent())
+    ax.grid(visible=True, alpha=0.25)
+    ax.legend(loc="lower right", frameon=False)
+    return ax
+
+
+def restored(
+    results: Results,
+    service: str | None = None,
+    op: str | None = None,
+    ax: Axes | None = None,
+    *,
+    label: str | None = None,
+) -> Axes:
+    """Draw the share of affected traffic that is served again, against the time since the fault.
+
+    Parameters
+    ----------
+    results
+        The study.
+    service, op
+        Whose traffic; the first that was measured if not given, writes before reads.
+    ax
+        Axes to draw on; new ones if not given. Several studies can share them.
+    label
+        Name in the legend; the scenario's name if not given.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        With the mean over trials and the band that holds 90 % of them (5 % to 95 %) at each time.
+
+    Raises
+    ------
+    ResultsError
+        If the study has no such curve, or nobody was affected in any trial.
+    """
+    name = _curve_name(results, service, op)
+    curves = results.curves[name]
+    kept = curves[~np.isnan(curves).any(axis=1)]
+    if len(kept) == 0:
+        message = f"nothing to draw: nobody was affected in any trial ({name})"
+        raise ResultsError(message)
+    ax = _axes(ax)
+    mean = kept.mean(axis=0, dtype=np.float64)
+    low, high = np.quantile(kept, [0.05, 0.95], axis=0, method="inverted_cdf")
+    unit, scale = _unit_of(ax, "duration", _interesting_until(results.curve_times_s, low))
+    times = results.curve_times_s / scale
+    colour = _next_colour(ax)
+    labels = split_column(name)[1]
+    shown = label or f"{results.scenario.name}: {labels['service']} {labels['op']}"
+    ax.plot(times, mean, color=colour, label=shown, linewidth=1.8)
+    ax.fill_between(times, low, high, color=colour, alpha=0.18, linewidth=0)
+    right = _interesting_until(results.curve_times_s, low) / scale
+    ax.set_xlim(0, max(right, ax.get_xlim()[1]) if len(ax.lines) > 1 else right)
+    ax.set_ylim(0, 1.02)
+    ax.set_xlabel(f"time since the fault ({unit})")
+    ax.set_ylabel("affected traffic served again")
+    ax.yaxis.set_major_formatter(_percent())
+    ax.grid(visible=True, alpha=0.25)
+    ax.legend(loc="lower right", frameon=False)
+    return ax
+
+
+def phases(results: Results, ax: Axes | None = None) -> Axes:
+    """Draw where the recovery time went: one bar per service and operation, its phases side by side.
+
+    Parameters
+    ----------
+    results
+        The study.
+    ax
+        Axes to draw on; new ones if not given.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        Horizontal bars: mean parts over trials, and mean parts of the trials around the 95 % quantile.
+
+    Raises
+    ------
+    ResultsError
+        If no trial had an outage.
+    """
+    tables = [table for table in phase_tables(results) if table.total_s > 0]
+    if not tables:
+        message = "nothing to draw: there was no outage in any trial"
+        raise ResultsError(message)
+    ax = _axes(ax, height=1.6 + 0.55 * len(tables))
+    unit, scale = _unit_of(ax, "duration", max(table.total_s for table in tables))
+    names = [table.label for table in tables]
+    left = np.zeros(len(tables))
+    for part in PHASES:
+        lengths = np.array([table.parts.get(part, 0.0) for table in tables]) / scale
+        if lengths.max() > 0:
+            colour, hatch = _PHASE_STYLE[part]
+            shown = part.replace("_", " ")
+            ax.barh(names, lengths, left=left, color=colour, hatch=hatch, edgecolor="white", linewidth=0.5, label=shown)
+            left += lengths
+    ax.invert_yaxis()
+    ax.set_xlabel(f"recovery time ({unit})")
+    ax.grid(visible=True, axis="x", alpha=0.25)
+    ax.set_axisbelow(True)
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.28 if len(tables) < 4 else -0.16), ncols=5, frameon=False)
+    return ax
+
+
+def _axes(ax: Axes | None, height: float = 4.0) -> Axes:
+    """Return the axes given, or new ones of a figure that belongs to nobody else (pyplot would keep it for ever)."""
+    if ax is not None:
+        return ax
+    from matplotlib import pyplot
+
+    return pyplot.subplots(figsize=(7.2, height), layout="constrained")[1]
+
+
+def _percent() -> Any:
+    from matplotlib.ticker import PercentFormatter
+
+    return PercentFormatter(xmax=1, decimals=0)
+
+
+def _next_colour(ax: Axes) -> str:
+    """Return the first colour that no line on these axes has."""
+    used = {line.get_color() for line in ax.lines}
+    return next((colour for colour in (BLUE, RED, GREEN, PURPLE, ORANGE, SKY) if colour not in used), BLACK)
+
+
+def _unit_of(ax: Axes, kind: str, largest: float) -> tuple[str, float]:
+    """Return the unit of an axis and its factor; axes that hold a study already keep theirs."""
+    if kind != "duration":
+        return "", 1.0
+    held = next((text for text in ax.get_xlabel().rsplit("(", 1)[1:]), "").removesuffix(")")
+    for unit, scale, least in _UNITS:
+        if unit == held or (not held and largest >= least):
+            return unit, scale
+    return "s", 1.0
+
+
+def _budget_line(ax: Axes, at: float, text: str) -> None:
+    """Draw a budget's limit with its text along it, once however many studies share the axes."""
+    if any(line.get_gid() == f"budget {text}" for line in ax.lines):
+        return
+    ax.axvline(at, color=BLACK, linestyle="--", linewidth=1, gid=f"budget {text}")
+    ax.annotate(
+        text,
+        (at, 0.5),
+        xycoords=("data", "axes fraction"),
+        xytext=(-3, 0),
+        textcoords="offset points",
+        rotation=90,
+        ha="right",
+        va="center",
+        fontsize="small",
+    )
+
+
+def _unfinished_mark(ax: Axes, reached: float, unfinished: int, trials: int, colour: str) -> None:
+    """Mark at the right edge the share of trials that had recovered, and say how many had not."""
+    ax.plot([1.0], [reached], marker=">", color=colour, clip_on=False, transform=ax.get_yaxis_transform(), linestyle="")
+    ax.annotate(
+        f"{unfinished} of {trials} unfinished",
+        (1.0, reached),
+        xycoords=ax.get_yaxis_transform(),
+        xytext=(-8, 6 if reached < 0.9 else -12),
+        textcoords="offset points",
+        ha="right",
+        color=colour,
+        fontsize="small",
+    )
+
+
+def _curve_name(results: Results, service: str | None, op: str | None) -> str:
+    """Return the first curve that fits, writes before reads."""
+    names = [name for name in results.curves if split_column(name)[0] == "restored"]
+    for name in sorted(names, key=lambda one: split_column(one)[1]["op"] != "write"):
+        labels = split_column(name)[1]
+        if service in (None, labels["service"]) and op in (None, labels["op"]):
+            return name
+    message = f"no curve for service={service!r}, op={op!r}; there are: {', '.join(names) or 'none'}"
+    raise ResultsError(message)
+
+
+def _interesting_until(times_s: NDArray[np.float64], low: NDArray[np.float32]) -> float:
+    """Return the time by which even the slow trials are nearly all served again, with some room; the end if never."""
+    late = np.flatnonzero(low < 0.995 * low[-1]) if low[-1] > 0 else np.array([], dtype=int)
+    if len(late) == 0 or late[-1] + 1 >= len(times_s):
+        return float(times_s[-1])
+    return float(min(times_s[-1], 1.25 * times_s[late[-1] + 1]))
+
+
+def pictures(results: Results) -> Iterator[tuple[str, bytes]]:
+    """Draw what a study can show, each picture as a file's name and its PNG.
+
+    A picture for which there is nothing to draw is left out.
+    """
+    from matplotlib.figure import Figure
+
+    services = [(table.service, table.op) for table in recovery_tables(results)]
+    drawings: list[tuple[str, Callable[[Axes], Axes]]] = [("phases.png", _drawn(phases, results))]
+    for column in _distributions(results):
+        drawings.append((f"ecdf-{_file_name(column)}.png", _drawn(ecdf, results, column)))
+    for service, op in services:
+        drawings.append((f"restored-{_file_name(f'{service} {op}')}.png", _drawn(restored, results, service, op)))
+    for name, draw in drawings:
+        figure = Figure(figsize=(7.2, 4.0), layout="constrained")
+        try:
+            draw(figure.add_subplot())
+        except ResultsError:
+            continue
+        stream = BytesIO()
+        figure.savefig(stream, format="png", metadata={"Software": "mrsim"})
+        yield name, stream.getvalue()
+
+
+def _drawn(draw: Callable[..., Axes], results: Results, *arguments: str) -> Callable[[Axes], Axes]:
+    return lambda ax: draw(results, *arguments, ax=ax)
+
+
+def _distributions(results: Results) -> list[str]:
+    """Return the columns whose distribution is worth a picture: those that budgets name, else one per service."""
+    budgeted = dict.fromkeys(budget.column for budget in results.scenario.budgets if budget.metric.endswith("_s"))
+    if budgeted:
+        return list(budgeted)
+    return [table.rows[min(1, len(table.rows) - 1)].column for table in recovery_tables(results)]
+
+
+def _file_name(text: str) -> str:
+    """Return a text as part of a file's name."""
+    return "-".join(re.findall(r"[A-Za-z0-9_]+", text))

@@ -1,0 +1,123 @@
+"""What a scenario says, in sentences: faults, regions, stores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from mrsim.report.numbers import share
+from mrsim.units import write
+
+if TYPE_CHECKING:
+    from mrsim.scenario.faults import (
+        AgentCrash,
+        Brownout,
+        Fault,
+        Isolation,
+        LinkDegradation,
+        Partition,
+        ProcessCrash,
+        RegionLoss,
+        ReplicationStall,
+    )
+    from mrsim.scenario.stores import Store
+
+
+def fault_sentence(fault: Fault) -> str:
+    """Return a fault as a sentence, such as ``us-east is lost, at a random time, for good; connections hang``."""
+    what, more = _WHAT[fault.kind](fault)
+    when = "at a random time" if fault.at == "random" else f"at {fault.at}"
+    how_long = "for good" if fault.lasts == "permanent" else f"for {fault.lasts}"
+    return "; ".join([f"{what}, {when}, {how_long}", *more])
+
+
+def store_sentence(store: Store) -> str:
+    """Return where a store's nodes are, when it acknowledges, and who fails it over."""
+    standbys = ", ".join(
+        standby.region + (f" (from {standby.source})" if standby.source else "") for standby in store.standbys
+    )
+    parts = [f"primary in {store.primary}", f"standbys in {standbys}" if standbys else "no standby", _commit(store)]
+    if store.failover is None:
+        parts.append("nobody fails it over")
+    else:
+        fenced = "fenced first" if store.failover.fence else "no fencing"
+        parts.append(f"failover by {_DECIDERS[store.failover.decide.by]}, {fenced}")
+    return "; ".join(parts)
+
+
+_DECIDERS = {"automatic": "a controller", "operator": "an operator", "lease": "a lease"}
+
+
+def _commit(store: Store) -> str:
+    rule = store.commit
+    if rule.any is None and rule.first is None:
+        return "asynchronous commit"
+    many = f"any {rule.any}" if rule.any is not None else f"the first {rule.first}"
+    return f"commits wait for {many} of {_names(rule.of)} (level {rule.level}, {rule.when_short} when short)"
+
+
+def _names(names: Iterable[str] | str) -> str:
+    return ("the rest" if names == "rest" else names) if isinstance(names, str) else ", ".join(names)
+
+
+def _wire(in_flight: str) -> str:
+    return f"what is on the wire {'is lost' if in_flight == 'lost' else 'arrives'}"
+
+
+def _region_loss(fault: RegionLoss) -> tuple[str, list[str]]:
+    answer = "connections hang" if fault.connections == "hang" else "connections are refused"
+    return f"{fault.region} is lost", [answer, _wire(fault.in_flight)]
+
+
+def _isolation(fault: Isolation) -> tuple[str, list[str]]:
+    what = f"{fault.region} lives on, cut from {_names(fault.cut_from)}"
+    reached = _names(fault.still_reached_by)
+    return what, [f"still reached by {reached}" if reached else "reached by nobody else", _wire(fault.in_flight)]
+
+
+def _partition(fault: Partition) -> tuple[str, list[str]]:
+    one, other = _names(fault.between), _names(fault.and_)
+    if fault.direction == "both":
+        return f"{one} and {other} cannot reach each other", [_wire(fault.in_flight)]
+    sender, receiver = (one, other) if fault.direction == "forward" else (other, one)
+    return f"nothing gets from {sender} to {receiver}", ["the other direction stays open", _wire(fault.in_flight)]
+
+
+def _process_crash(fault: ProcessCrash) -> tuple[str, list[str]]:
+    return f"the database process of {fault.store} in {fault.region} dies", [_wire(fault.in_flight)]
+
+
+def _agent_crash(fault: AgentCrash) -> tuple[str, list[str]]:
+    return f"the agent beside {fault.store} in {fault.region} dies", ["the database lives on"]
+
+
+def _link_degradation(fault: LinkDegradation) -> tuple[str, list[str]]:
+    more = [f"{fault.added_latency} slower"] if fault.added_latency is not None else []
+    if fault.loss:
+        more.append(f"{share(fault.loss)} of messages lost")
+    if fault.bandwidth is not None:
+        more.append(f"{write(fault.bandwidth, 'bandwidth')} left for WAL")
+    return f"the path from {_names(fault.from_)} to {_names(fault.to)} degrades", more
+
+
+def _brownout(fault: Brownout) -> tuple[str, list[str]]:
+    more = [f"{share(fault.errors)} of requests fail"] if fault.errors else []
+    if fault.latency is not None:
+        more.append(f"answers take {fault.latency}")
+    return f"{fault.region} browns out", more
+
+
+def _replication_stall(fault: ReplicationStall) -> tuple[str, list[str]]:
+    return f"the standby of {fault.store} in {fault.region} stops receiving", []
+
+
+_WHAT: dict[str, Callable[[Any], tuple[str, list[str]]]] = {
+    "region-loss": _region_loss,
+    "isolation": _isolation,
+    "partition": _partition,
+    "process-crash": _process_crash,
+    "agent-crash": _agent_crash,
+    "link-degradation": _link_degradation,
+    "brownout": _brownout,
+    "replication-stall": _replication_stall,
+}
