@@ -35,19 +35,19 @@ class Distribution:
 
     def quantile(self, u: ArrayLike) -> Floats:
         """Return the inverse of the distribution function at ``u`` in (0, 1), elementwise, in seconds."""
-        raise TypeError(f"{type(self).__name__} is abstract")
+        raise TypeError(self._abstract())
 
     def cdf(self, x: ArrayLike) -> Floats:
         """Return P(X <= x), elementwise."""
-        raise TypeError(f"{type(self).__name__} is abstract")
+        raise TypeError(self._abstract())
 
     def mean(self) -> float:
         """Return the expectation in seconds; may be infinite."""
-        raise TypeError(f"{type(self).__name__} is abstract")
+        raise TypeError(self._abstract())
 
     def sd(self) -> float:
         """Return the standard deviation in seconds; may be infinite."""
-        raise TypeError(f"{type(self).__name__} is abstract")
+        raise TypeError(self._abstract())
 
     @property
     def is_constant(self) -> bool:
@@ -56,7 +56,10 @@ class Distribution:
 
     def written(self) -> object:
         """Return plain data that reads back as this distribution."""
-        raise TypeError(f"{type(self).__name__} is abstract")
+        raise TypeError(self._abstract())
+
+    def _abstract(self) -> str:
+        return f"{type(self).__name__} is abstract"
 
     def __str__(self) -> str:
         return _flow(self.written())

@@ -46,7 +46,7 @@ class Empirical(Distribution):
 
     @classmethod
     def of(cls, values: list[float], weights: list[float] | None = None) -> Empirical:
-        """Return the distribution of these values in any order, repeated or not, with relative weights (equal if None)."""
+        """Return the distribution of these values in any order, with relative weights (equal if None)."""
         given = [1.0] * len(values) if weights is None else weights
         require(len(values) == len(given) > 0, "as many weights as values are needed")
         require(all(0 < w < math.inf for w in given), "weights must be above zero")
@@ -66,7 +66,9 @@ class Empirical(Distribution):
     def cdf(self, x: ArrayLike) -> Floats:
         """Return the weight of the values up to ``x``."""
         edges = np.concatenate([[0.0], np.cumsum(self.weights)])
-        return np.asarray(np.minimum(edges[np.searchsorted(self.values, np.asarray(x, dtype=float), side="right")], 1.0))
+        return np.asarray(
+            np.minimum(edges[np.searchsorted(self.values, np.asarray(x, dtype=float), side="right")], 1.0)
+        )
 
     def mean(self) -> float:
         """Return the weighted mean."""

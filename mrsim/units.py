@@ -105,7 +105,8 @@ def parse(text: object, dimension: Dimension) -> float:
         raise _not_text(text, dimension)
     stripped = text.strip()
     if len(stripped) > 40:
-        raise WrittenError(f"{stripped[:30]!r}… is too long for {WORDS[dimension]}", f"write {EXAMPLES[dimension]}")
+        msg = f"{stripped[:30]!r}… is too long for {WORDS[dimension]}"
+        raise WrittenError(msg, f"write {EXAMPLES[dimension]}")
     if dimension == "duration" and _COMPOUND.fullmatch(stripped):
         parts = _ONE.findall(stripped)
         value = float(sum((Decimal(number) * Decimal(_DURATION[unit]) for number, unit in parts), Decimal(0)))
@@ -128,15 +129,29 @@ def _converted(number: str, unit: str, dimension: Dimension) -> float:
 
 def _bounded(value: float, text: str) -> float:
     if value > LONGEST_S:
-        raise WrittenError(f"{text!r} is longer than ten years", f"write '{FOREVER}' where that is allowed")
+        msg = f"{text!r} is longer than ten years"
+        raise WrittenError(msg, f"write '{FOREVER}' where that is allowed")
     return value
 
 
 def _not_text(value: object, dimension: Dimension) -> WrittenError:
     word, example = WORDS[dimension], EXAMPLES[dimension]
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return WrittenError(f"{value} has no unit, {word} is needed", f"write {example}")
+        return WrittenError(f"{value} has no unit, {word} is needed", f"write {_with_units(f'{value:g}', dimension)}")
     return WrittenError(f"{_short(value)} is not {word}", f"write {example}")
+
+
+def _with_units(number: str, dimension: Dimension) -> str:
+    """Return the number with each of the likely units."""
+    likely: dict[Dimension, tuple[str, ...]] = {
+        "duration": ("ms", "s", "min"),
+        "size": ("KB", "MB"),
+        "bandwidth": ("MB/s", "Mbit/s"),
+        "rate": ("/s", "/min"),
+        "share": ("%",),
+        "factor": ("x",),
+    }
+    return " or ".join(f"{number}{unit}" for unit in likely[dimension])
 
 
 def _unreadable(text: str, dimension: Dimension) -> WrittenError:
@@ -149,7 +164,7 @@ def _unreadable(text: str, dimension: Dimension) -> WrittenError:
 def _wrong_unit(text: str, number: str, unit: str, dimension: Dimension) -> WrittenError:
     word = WORDS[dimension]
     if not unit:
-        return WrittenError(f"{text!r} has no unit, {word} is needed", f"write {EXAMPLES[dimension]}")
+        return WrittenError(f"{text!r} has no unit, {word} is needed", f"write {_with_units(number, dimension)}")
     if unit == "m":
         return WrittenError(f"{text!r} has the ambiguous unit 'm'", f"write {number}min or {number}ms")
     for other, units in UNITS.items():

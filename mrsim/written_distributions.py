@@ -55,7 +55,8 @@ def read(value: object, depth: int = 0) -> Distribution:
     except WrittenError:
         raise
     except ValueError as error:
-        raise WrittenError(f"{_shown(value)}: {error}", f"forms are {FORMS}") from error
+        msg = f"{_shown(value)}: {error}"
+        raise WrittenError(msg, f"forms are {FORMS}") from error
 
 
 def _shown(value: object) -> str:
@@ -66,10 +67,12 @@ def _shown(value: object) -> str:
 def _from_range(text: str) -> Distribution:
     ends = text.split("..")
     if len(ends) != 2:
-        raise WrittenError(f"{text!r} is not a range", "write a range as 30s..2min")
+        msg = f"{text!r} is not a range"
+        raise WrittenError(msg, "write a range as 30s..2min")
     low, high = (parse(end, "duration") for end in ends)
     if low > high:
-        raise WrittenError(f"the range {text!r} is upside down", f"write {ends[1].strip()}..{ends[0].strip()}")
+        msg = f"the range {text!r} is upside down"
+        raise WrittenError(msg, f"write {ends[1].strip()}..{ends[0].strip()}")
     return Constant(low) if low == high else Uniform(low, high)
 
 
@@ -90,16 +93,19 @@ def _from_mapping(value: Mapping[Any, Any], depth: int) -> Distribution:
     if len(levels) == 2 and len(keys) == 2:
         (p, x), (q, y) = sorted(levels.items())
         if x >= y:
-            raise WrittenError(f"{_shown(dict(value))}: the higher quantile must be the longer duration")
+            msg = f"{_shown(dict(value))}: the higher quantile must be the longer duration"
+            raise WrittenError(msg)
         return LogNormal.through(p, x, q, y)
-    raise WrittenError(f"{_shown(dict(value))} is no way to write an uncertain duration", f"forms are {FORMS}")
+    msg = f"{_shown(dict(value))} is no way to write an uncertain duration"
+    raise WrittenError(msg, f"forms are {FORMS}")
 
 
 def _inner(value: Mapping[Any, Any], name: str, allowed: tuple[set[str], ...]) -> Mapping[Any, Any]:
     inner = value[name]
     if not isinstance(inner, Mapping) or set(inner) not in allowed:
         forms = " or ".join("{" + ", ".join(sorted(keys)) + "}" for keys in allowed)
-        raise WrittenError(f"{name}: {_shown(inner)} is not usable", f"{name} takes {forms}")
+        msg = f"{name}: {_shown(inner)} is not usable"
+        raise WrittenError(msg, f"{name} takes {forms}")
     return inner
 
 
@@ -117,15 +123,18 @@ def _levels(value: Mapping[Any, Any]) -> dict[float, float]:
 def _pareto(inner: object) -> Distribution:
     hint = "pareto takes {min: 60s, shape: 0.6} or two quantiles, {p90: 60s, p98: 15min}"
     if not isinstance(inner, Mapping):
-        raise WrittenError(f"pareto: {_shown(inner)} is not usable", hint)
+        msg = f"pareto: {_shown(inner)} is not usable"
+        raise WrittenError(msg, hint)
     if set(inner) == {"min", "shape"}:
         return Pareto(parse(inner["min"], "duration"), _number(inner["shape"], "shape"))
     levels = _levels(inner)
     if len(levels) != 2 or len(inner) != 2:
-        raise WrittenError(f"pareto: {_shown(dict(inner))} is not usable", hint)
+        msg = f"pareto: {_shown(dict(inner))} is not usable"
+        raise WrittenError(msg, hint)
     (p, x), (q, y) = sorted(levels.items())
     if x >= y:
-        raise WrittenError(f"{_shown(dict(inner))}: the higher quantile must be the longer duration")
+        msg = f"{_shown(dict(inner))}: the higher quantile must be the longer duration"
+        raise WrittenError(msg)
     return Pareto.through(p, x, q, y)
 
 
@@ -133,37 +142,44 @@ def _number(value: object, name: str) -> float:
     if isinstance(value, str) and re.fullmatch(r"\d+(\.\d+)?(e-?\d+)?", value, re.ASCII):
         value = float(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
-        raise WrittenError(f"{name}: {_shown(value)} is not a number above zero")
+        msg = f"{name}: {_shown(value)} is not a number above zero"
+        raise WrittenError(msg)
     return float(value)
 
 
 def _empirical(values: object, weights: object) -> Distribution:
     if not isinstance(values, list) or not 0 < len(values) <= LARGEST:
-        raise WrittenError(f"values: {_shown(values)} is not a list of 1 to {LARGEST} durations")
+        msg = f"values: {_shown(values)} is not a list of 1 to {LARGEST} durations"
+        raise WrittenError(msg)
     numbers = [parse(value, "duration") for value in values]
     if weights is None:
         return Empirical.of(numbers)
     if not isinstance(weights, list) or len(weights) != len(values):
-        raise WrittenError(f"weights: {_shown(weights)} must list as many numbers as values ({len(values)})")
+        msg = f"weights: {_shown(weights)} must list as many numbers as values ({len(values)})"
+        raise WrittenError(msg)
     return Empirical.of(numbers, [_number(weight, "weights") for weight in weights])
 
 
 def _mixture(parts: object, depth: int) -> Distribution:
     if depth >= DEEPEST:
-        raise WrittenError(f"mixtures nest deeper than {DEEPEST}")
+        msg = f"mixtures nest deeper than {DEEPEST}"
+        raise WrittenError(msg)
     if not isinstance(parts, list) or not 0 < len(parts) <= LARGEST:
-        raise WrittenError(f"mixture: {_shown(parts)} is not a list", "write [{share: 90%, of: 30s}, ...]")
+        msg = f"mixture: {_shown(parts)} is not a list"
+        raise WrittenError(msg, "write [{share: 90%, of: 30s}, ...]")
     shares: list[float] = []
     inner: list[Distribution] = []
     for part in parts:
         if not isinstance(part, Mapping) or set(part) != {"share", "of"}:
-            raise WrittenError(f"mixture: {_shown(part)} is not usable", "write {share: 90%, of: 30s}")
+            msg = f"mixture: {_shown(part)} is not usable"
+            raise WrittenError(msg, "write {share: 90%, of: 30s}")
         shares.append(parse(part["share"], "share"))
         inner.append(read(part["of"], depth + 1))
     total = math.fsum(shares)
     if not math.isclose(total, 1.0, abs_tol=1e-6):
-        raise WrittenError(f"the shares of the mixture add to {total:.6%}, not 100%")
+        msg = f"the shares of the mixture add to {total:.6%}, not 100%"
+        raise WrittenError(msg)
     if min(shares) <= 0:
-        raise WrittenError("a share of the mixture is 0%", "leave that part out")
+        msg = "a share of the mixture is 0%"
+        raise WrittenError(msg, "leave that part out")
     return Mixture(tuple(share / total for share in shares), tuple(inner))
-

@@ -7,10 +7,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from mrsim.scenario.budget_text import read_budgets
+from mrsim.scenario.checks import check_scenario
 from mrsim.scenario.document import Document
 from mrsim.scenario.library import Library
 from mrsim.scenario.model import Scenario
 from mrsim.scenario.problems import report
+from mrsim.scenario.references import check_references
 from mrsim.scenario.resolve import resolve
 from mrsim.scenario.resolving import Resolving
 from mrsim.scenario.starts import latest_start_s
@@ -34,14 +36,19 @@ def build(document: Document, library: Library, path: str) -> Scenario | None:
     state = Resolving(document, library)
     data = resolve(state, path)
     budgets = read_budgets(document)
+    check_references(document, data)
     try:
         scenario = Scenario.model_validate(data, context={"written": True})
     except ValidationError as error:
         report(error, document, data)
+        return None
+    if document.problems:
         return None
     update: dict[str, Any] = {"budgets": budgets, "assumptions": tuple(state.assumptions)}
     if not scenario.horizon_explicit:
         stores = list(scenario.stores.values())
         last = max([latest_start_s(fault, stores) for fault in scenario.faults], default=0.0)
         update["horizon"] = last + AFTER_LAST_FAULT_S
-    return scenario.model_copy(update=update)
+    scenario = scenario.model_copy(update=update)
+    check_scenario(scenario, document)
+    return None if document.problems else scenario

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from mrsim.scenario.fields import Model, Name, Seconds, SecondsDist, Share
+from mrsim.scenario.fields import Count, Model, Name, Seconds, SecondsDist, Share
 
 
 class Detect(Model):
@@ -17,11 +17,13 @@ class Detect(Model):
         default="process", description="Host answers; database process answers; a write is acknowledged."
     )
     every: Seconds = Field(default=10.0, gt=0, description="Interval between probes.")
-    interval_from: Literal["start", "end"] = Field(default="start", description="Interval counts from start or end of a probe.")
-    fails: int = Field(default=3, ge=1, description="Consecutive failures until a prober reports the primary down.")
-    recovers: int = Field(default=1, ge=1, description="Consecutive successes until it reports it up again.")
+    interval_from: Literal["start", "end"] = Field(
+        default="start", description="Interval counts from start or end of a probe."
+    )
+    fails: Count = Field(default=3, ge=1, description="Consecutive failures until a prober reports the primary down.")
+    recovers: Count = Field(default=1, ge=1, description="Consecutive successes until it reports it up again.")
     timeout: Seconds = Field(default=5.0, gt=0, description="How long a probe waits.")
-    verdict: Literal["all", "any", "majority"] | int = Field(
+    verdict: Literal["all", "any", "majority"] | Count = Field(
         default="all", description="How many probers must report down: all, any, majority, or a number."
     )
 
@@ -30,7 +32,9 @@ class DecideAutomatic(Model):
     """A controller program that acts as soon as its guards allow."""
 
     by: Literal["automatic"]
-    runs_in: Name | None = Field(default=None, description="Place the controller runs in; none: where the first prober is.")
+    runs_in: Name | None = Field(
+        default=None, description="Place the controller runs in; none: where the first prober is."
+    )
     delay: SecondsDist = Field(description="Wait between the verdict and acting on it.")
     max_lag: Seconds | None = Field(default=None, description="Lag gate: largest last-reported lag of a candidate.")
     cool_down: Seconds = Field(default=0.0, description="No second failover within this time of the last.")
@@ -57,17 +61,28 @@ class DecideLease(Model):
     """A leader lease in a replicated store: whoever holds it is primary."""
 
     by: Literal["lease"]
-    voters: tuple[Name, ...] = Field(min_length=1, description="Places of the lease store's members; a majority is needed.")
+    voters: tuple[Name, ...] = Field(
+        min_length=1, description="Places of the lease store's members; a majority is needed."
+    )
     ttl: Seconds = Field(default=30.0, gt=0, description="Life of the lease without renewal.")
-    loop_wait: Seconds = Field(default=10.0, gt=0, description="Interval between renewals, and between polls by candidates.")
+    loop_wait: Seconds = Field(
+        default=10.0, gt=0, description="Interval between renewals, and between polls by candidates."
+    )
     retry_timeout: Seconds = Field(default=10.0, gt=0, description="How long the holder retries before it steps down.")
     enforced_by: Literal["holder", "nobody"] = Field(
-        default="holder", description="'holder': its agent demotes the database; 'nobody': the lease only gates promotion."
+        default="holder",
+        description="'holder': its agent demotes the database; 'nobody': the lease only gates promotion.",
     )
-    watchdog: Seconds | None = Field(default=None, description="A watchdog resets the holder this long before the lease ends.")
-    expiry_lag: SecondsDist = Field(description="From the end of the ttl to the store removing the key (its granularity).")
+    watchdog: Seconds | None = Field(
+        default=None, description="A watchdog resets the holder this long before the lease ends."
+    )
+    expiry_lag: SecondsDist = Field(
+        description="From the end of the ttl to the store removing the key (its granularity)."
+    )
     race: SecondsDist = Field(description="From the key's removal to a candidate holding it.")
-    clock_drift: Share = Field(default=0.0, description="Relative drift of the holder's clock (positive: it runs slow).")
+    clock_drift: Share = Field(
+        default=0.0, description="Relative drift of the holder's clock (positive: it runs slow)."
+    )
     product: Literal["generic", "patroni", "kubernetes"] = Field(default="generic", description="Whose minimums apply.")
 
 
@@ -77,11 +92,13 @@ Decide = Annotated[DecideAutomatic | DecideOperator | DecideLease, Field(discrim
 class Unconfirmed(Model):
     """What to do when a fence is not confirmed."""
 
-    retry: int = Field(default=0, ge=0, description="Attempts after the first.")
+    retry: Count = Field(default=0, ge=0, description="Attempts after the first.")
     then: Literal["block", "proceed", "operator-override"] = Field(
         default="block", description="Keep trying for ever; promote anyway; or wait for a person to override."
     )
-    after: SecondsDist = Field(description="From the last failed attempt to the override; between attempts when blocked.")
+    after: SecondsDist = Field(
+        description="From the last failed attempt to the override; between attempts when blocked."
+    )
 
 
 class Fence(Model):
@@ -112,7 +129,9 @@ class OldPrimary(Model):
         default="starts-as-primary", description="Its role when it comes back; 'rejoins' asks its coordinator first."
     )
     starts_after: SecondsDist = Field(description="From the end of the fault to the database running.")
-    rebuild: SecondsDist = Field(description="From learning of the new primary to being a standby again (rewind or re-clone).")
+    rebuild: SecondsDist = Field(
+        description="From learning of the new primary to being a standby again (rewind or re-clone)."
+    )
 
 
 class SelfCheck(Model):
@@ -120,7 +139,7 @@ class SelfCheck(Model):
 
     sees: tuple[Name, ...] = Field(min_length=1, description="Places it tries to reach; one is enough to go on.")
     every: Seconds = Field(default=10.0, gt=0, description="Interval between checks.")
-    fails: int = Field(default=3, ge=1, description="Consecutive failures until it stops itself.")
+    fails: Count = Field(default=3, ge=1, description="Consecutive failures until it stops itself.")
     timeout: Seconds = Field(default=2.0, gt=0, description="How long one check waits.")
 
 
@@ -133,4 +152,3 @@ class Failover(Model):
     promote: Promote
     old_primary: OldPrimary
     self_check: SelfCheck | None = Field(default=None, description="Isolation self-check of the primary.")
-

@@ -31,7 +31,7 @@ _SEXAGESIMAL = re.compile(r"[-+]?[0-9]+(:[0-5]?[0-9])+(\.[0-9]*)?", re.ASCII)
 _OTHER_BASE = re.compile(r"[-+]?(0[0-9]+|0[xX][0-9a-fA-F]+|0[oO][0-7]+|0[bB][01]+|[0-9]+(_[0-9]+)+)", re.ASCII)
 
 
-class NotPlain(Exception):  # noqa: N818 - a signal inside the module, not an error for users
+class NotPlain(Exception):
     """Raised to leave the conversion when a document is too large to go on."""
 
 
@@ -194,7 +194,7 @@ class Converter:
             return None
         if text in _BOOLS:
             return _BOOLS[text]
-        hint = _surprise(text)
+        hint = "" if path[-1:] == ("level",) and text in ("on", "off") else _surprise(text)
         if hint:
             self.document.add(path, f"{shortened(text)!r} means something else to YAML 1.1 tools", hint)
             return text

@@ -31,7 +31,9 @@ class Isolation(_Fault):
     kind: Literal["isolation"]
     region: Name
     cut_from: tuple[Name, ...] | Literal["rest"] = Field(description="Places cut from it; 'rest': all not named below.")
-    still_reached_by: tuple[Name, ...] | Literal["rest"] = Field(description="Places that still reach it; 'rest': all not cut.")
+    still_reached_by: tuple[Name, ...] | Literal["rest"] = Field(
+        description="Places that still reach it; 'rest': all not cut."
+    )
     in_flight: Literal["arrives", "lost"] = "lost"
 
 

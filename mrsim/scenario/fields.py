@@ -11,7 +11,16 @@ import math
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, Strict, ValidationInfo, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    Strict,
+    ValidationInfo,
+    WithJsonSchema,
+)
 
 from mrsim import units
 from mrsim.distributions import Distribution
@@ -45,7 +54,9 @@ def quantity(dimension: units.Dimension, *, forever: bool = False) -> Callable[[
         if forever and value == units.FOREVER:
             return math.inf
         written = bool(info.context and info.context.get("written"))
-        if isinstance(value, Resolved) or (not written and isinstance(value, (int, float)) and not isinstance(value, bool)):
+        if isinstance(value, Resolved) or (
+            not written and isinstance(value, (int, float)) and not isinstance(value, bool)
+        ):
             return _checked(float(value), dimension, forever)
         return _checked(units.parse(value, dimension), dimension, forever)
 
@@ -175,10 +186,9 @@ DISTRIBUTION_SCHEMA: dict[str, Any] = {
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 Count = Annotated[int, Strict()]
 Flag = Annotated[bool, Strict()]
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
 Seconds = Annotated[float, BeforeValidator(quantity("duration")), WithJsonSchema(DURATION_SCHEMA)]
-SecondsOrForever = Annotated[
-    float, BeforeValidator(quantity("duration", forever=True)), WithJsonSchema(FOREVER_SCHEMA)
-]
+SecondsOrForever = Annotated[float, BeforeValidator(quantity("duration", forever=True)), WithJsonSchema(FOREVER_SCHEMA)]
 PerSecond = Annotated[float, BeforeValidator(quantity("rate")), WithJsonSchema(RATE_SCHEMA)]
 Bytes = Annotated[float, BeforeValidator(quantity("size")), WithJsonSchema(SIZE_SCHEMA)]
 BytesPerSecond = Annotated[float, BeforeValidator(quantity("bandwidth")), WithJsonSchema(BANDWIDTH_SCHEMA)]

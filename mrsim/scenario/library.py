@@ -90,8 +90,8 @@ def read_presets(data: Mapping[str, Any], file: str) -> dict[str, Preset]:
     ----------
     data
         Plain data: ``kind``, and ``presets`` by name with ``summary`` and ``values``. Inside ``values`` a mapping with
-        the key ``value`` is an entry, any other mapping is a group. ``source`` and ``date`` of an entry default to those
-        of the groups around it, of the preset, or of the file.
+        the key ``value`` is an entry, any other mapping is a group. ``source`` and ``date`` of an entry default to
+        those of the groups around it, of the preset, or of the file.
     file
         Name for messages.
     """
@@ -120,5 +120,9 @@ def _entries(values: Mapping[str, Any], prefix: str, around: Mapping[str, Any], 
             yield Entry(f"{prefix}{key}", body["value"], kind, source, str(date))
         else:
             inner = {key: value for key, value in body.items() if key not in ("source", "date", "kind_of_values")}
-            nested = {"kind_of_values": body.get("kind_of_values", around["kind_of_values"]), "source": source, "date": date}
+            nested = {
+                "kind_of_values": body.get("kind_of_values", around["kind_of_values"]),
+                "source": source,
+                "date": date,
+            }
             yield from _entries(inner, f"{prefix}{key}.", nested, place)

@@ -63,7 +63,9 @@ def loads(text: str, path: str = "<string>") -> Scenario:
     """
     document = _document(text, path)
     if document.data is None or not isinstance(document.data, dict):
-        problems = document.problems or [Problem("a scenario is a mapping of keys such as name, regions, stores", line=1)]
+        problems = document.problems or [
+            Problem("a scenario is a mapping of keys such as name, regions, stores", line=1)
+        ]
         raise ScenarioError(problems, path)
     scenario = build(document, library(), path)
     if scenario is None or document.problems:
@@ -97,7 +99,9 @@ def _decoded(raw: bytes, path: str) -> str:
         line = before.count(b"\n") + 1
         column = error.start - (before.rfind(b"\n") + 1) + 1
         message = f"byte 0x{raw[error.start]:02x} is not UTF-8"
-        raise ScenarioError([Problem(message, line=line, column=column, hint="save the file as UTF-8")], path) from error
+        raise ScenarioError(
+            [Problem(message, line=line, column=column, hint="save the file as UTF-8")], path
+        ) from error
 
 
 def _document(text: str, path: str) -> Document:

@@ -46,3 +46,16 @@ class Scenario(Model):
     budgets: tuple[Budget, ...] = ()
     assumptions: tuple[Assumption, ...] = Field(default=(), description="What presets and defaults contributed.")
     path: str = Field(default="<scenario>", description="File it was read from.")
+
+    def __repr__(self) -> str:
+        """Return the scenario in a line, and each fault and budget in another."""
+        places = f"{len(self.regions)} regions, {len(self.stores)} stores, {len(self.clients)} cohorts"
+        lines = [f"Scenario({self.name}: {places}, horizon {self.horizon:g} s)"]
+        lines += [f"  fault: {fault.kind}" for fault in self.faults]
+        lines += [f"  budget: {budget.key}: {budget.text}" for budget in self.budgets]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        from mrsim.report.html import scenario_html
+
+        return scenario_html(self)

@@ -2,32 +2,192 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+import types
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import ValidationError
 
-from mrsim.scenario.document import Document, Path
+from mrsim.scenario.document import Document, Path, nearest, shortened
+from mrsim.scenario.fields import Model
+from mrsim.scenario.model import Scenario
+from mrsim.scenario.written import written_keys
+
+WHY_NEEDED = {
+    "in_flight": "what is on the wire at that instant decides the loss: arrives (a dying host) or lost",
+    "connections": "probers and clients pay differently: hang (packets vanish) or refused (something answers no)",
+    "cut_from": "a cut needs both sides: the places that cannot reach the region, or rest",
+    "still_reached_by": "a cut needs both sides: the places that still reach the region, or rest",
+    "wal": "write what the primary writes, such as wal: {commits: 200/s, bytes_per_commit: 2KB}",
+    "commits": "write how many commits all clients together attempt, such as commits: 200/s",
+    "decide": "write decide: automatic, or {by: operator, ...}, or {by: lease, voters: [...]}",
+    "voters": "write the places of the lease store's members, such as [us-east, eu-west, ap-southeast]",
+    "ttl": "write the time to live of the answers, such as ttl: 60s",
+    "every": "write the interval between probes, such as every: 10s, or choose a preset",
+    "timeout": "write how long a probe waits, such as timeout: 4s, or choose a preset",
+    "primary": "write the region of the primary",
+    "near": "write the region these clients are closest to",
+    "share": "write a share, such as share: 50%",
+    "resolvers": "write resolvers: typical, or name others (see `mrsim presets`)",
+    "class": "write class: browser, or name others (see `mrsim presets`)",
+    "policy": "write latency, failover or weighted",
+    "serves": "write the services reached through this record",
+    "regions": "write regions: [us-east, eu-west]",
+    "kind": "write what breaks, such as kind: region-loss",
+    "by": "write who decides: automatic, operator or lease",
+    "through": "write the control point; '<region>-control' is the one inside that region",
+    "name": "write a name for the scenario, such as name: bookstore",
+    "rtt_s": "write rtt: 20ms",
+}
+"""Why a key has no default, or what to write."""
+
+_KINDS = {
+    "string_type": "a text",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "int_parsing": "a whole number",
+    "bool_type": "true or false",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "finite_number": "a finite number",
+    "dict_type": "a mapping",
+    "mapping_type": "a mapping",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+    "tuple_type": "a list",
+    "list_type": "a list",
+}
+_BOUNDS = {
+    "greater_than": ("above", "gt"),
+    "greater_than_equal": ("at least", "ge"),
+    "less_than_equal": ("at most", "le"),
+}
+_DISCRIMINATORS = ("kind", "by")
 
 
 def report(error: ValidationError, document: Document, data: Any) -> None:
-    """Add a validation error's findings to a document's problems."""
+    """Add a validation error's findings to a document's problems, one for each place."""
+    already = {(problem.line, problem.column) for problem in document.problems}
+    grouped: dict[Path, list[dict[str, Any]]] = {}
     for finding in error.errors(include_url=False):
-        path = written_path(finding["loc"], data)
-        document.add(path, str(finding["msg"]), "")
+        path = written_path(finding["loc"], data, str(finding["type"]))
+        grouped.setdefault(path, []).append(dict(finding))
+    for path, findings in grouped.items():
+        if document.place(path) in already and path in document.places:
+            continue
+        findings.sort(key=lambda finding: finding["type"] != "value_error")
+        message, hint, is_key = _said(findings[0], path, document)
+        others = [finding for finding in findings[1:] if finding["type"] == "literal_error"]
+        if others and hint:
+            hint += f", or {others[0]['ctx']['expected']}"
+        document.add(path, message, hint, key=is_key)
 
 
-def written_path(loc: tuple[str | int, ...], data: Any) -> Path:
+def written_path(loc: tuple[str | int, ...], data: Any, kind: str) -> Path:
     """Return a pydantic location without the tags of unions, which are in no document."""
     path: list[str | int] = []
-    for part in loc:
-        if isinstance(data, dict) and part in data:
-            data = data[part]
-        elif isinstance(data, list) and isinstance(part, int) and part < len(data):
-            data = data[part]
-        elif isinstance(data, dict) and part in (data.get("kind"), data.get("by")):
-            continue
+    for index, part in enumerate(loc):
+        last = index == len(loc) - 1
+        if isinstance(data, dict):
+            known = part in data and not _is_tag(part, data, loc[index + 1 : index + 2])
         else:
-            path.append(part)
-            break
+            known = isinstance(data, (list, tuple)) and isinstance(part, int) and part < len(data)
+        if known:
+            data = data[part]
+        elif not (last and kind == "missing"):
+            continue
         path.append(part)
     return tuple(path)
+
+
+def _is_tag(part: str | int, data: dict[Any, Any], following: tuple[str | int, ...]) -> bool:
+    """Whether a part that happens to be a key too is the tag of a union: a key of the same mapping follows."""
+    return part in (data.get("kind"), data.get("by")) and bool(following) and following[0] in data
+
+
+def _said(finding: dict[str, Any], path: Path, document: Document) -> tuple[str, str, bool]:
+    """Return message, hint and whether the key is meant rather than the value."""
+    kind, context = str(finding["type"]), finding.get("ctx", {})
+    last = str(path[-1]) if path else ""
+    shown = document.shown(path, finding.get("input"))
+    if finding["loc"] and finding["loc"][-1] == "[key]":
+        return f"{last!r} cannot be a name", "names begin with a letter; letters, digits, - and _ follow", True
+    if kind == "missing":
+        return f"{last!r} is missing", WHY_NEEDED.get(last, ""), False
+    if kind == "extra_forbidden":
+        return f"unknown key {last!r}", nearest(last, _keys_at(tuple(finding["loc"][:-1]))), True
+    if kind in ("union_tag_invalid", "union_tag_not_found"):
+        return _tag(context, finding.get("input"))
+    if kind == "literal_error":
+        return f"{shown!r} is not allowed here", nearest(shown, _quoted(str(context["expected"]))), False
+    if kind == "value_error":
+        cause = context.get("error")
+        return str(cause), str(getattr(cause, "hint", "")), False
+    if kind == "string_pattern_mismatch":
+        return f"{shown!r} cannot be a name", "names begin with a letter; letters, digits, - and _ follow", False
+    if kind in _BOUNDS:
+        word, key = _BOUNDS[kind]
+        return f"{shown} must be {word} {context[key]:g}", "", False
+    if kind in _KINDS:
+        return f"{shown!r} is not {_KINDS[kind]}", "", False
+    if kind == "too_short":
+        return "the list is empty", f"{context.get('min_length', 1)} or more are needed", False
+    return f"{shown!r}: {finding['msg']}", "", False
+
+
+def _tag(context: dict[str, Any], value: Any) -> tuple[str, str, bool]:
+    key = str(context.get("discriminator", "kind")).strip("'")
+    if "expected_tags" not in context:
+        return f"{key!r} is missing", WHY_NEEDED.get(key, ""), False
+    given = value.get(key) if isinstance(value, dict) else None
+    return f"unknown {key} {shortened(str(given))!r}", nearest(given, _quoted(str(context["expected_tags"]))), False
+
+
+def _quoted(text: str) -> list[str]:
+    return re.findall(r"'([^']*)'", text)
+
+
+def _keys_at(loc: tuple[str | int, ...]) -> list[str]:
+    """Return the keys that may be written at a pydantic location."""
+    current: list[Any] = [Scenario]
+    for part in loc:
+        tagged = [kind for kind in current if isinstance(kind, type) and part in _tags(kind)]
+        current = tagged or [inner for kind in current for inner in _inside(kind, part)]
+    keys: list[str] = []
+    for kind in current:
+        if isinstance(kind, type) and issubclass(kind, Model):
+            keys += written_keys(kind)
+    return keys
+
+
+def _tags(model: type) -> list[str]:
+    """Return the values of a model's discriminator."""
+    if not issubclass(model, Model):
+        return []
+    fields = [model.model_fields[name] for name in _DISCRIMINATORS if name in model.model_fields]
+    return [tag for field in fields if get_origin(field.annotation) is Literal for tag in get_args(field.annotation)]
+
+
+def _inside(kind: Any, part: str | int) -> Iterator[Any]:
+    """Yield the types found in a type under a key or an index."""
+    if isinstance(kind, type) and issubclass(kind, Model):
+        for name, field in kind.model_fields.items():
+            if part in (name, field.alias):
+                yield from _options(field.annotation)
+    elif get_origin(kind) is dict:
+        yield from _options(get_args(kind)[1])
+    elif get_origin(kind) is tuple:
+        yield from _options(get_args(kind)[0])
+
+
+def _options(kind: Any) -> Iterator[Any]:
+    """Yield the alternatives of a type, without annotations."""
+    origin = get_origin(kind)
+    if origin is Annotated:
+        yield from _options(get_args(kind)[0])
+    elif origin in (Union, types.UnionType):
+        for option in get_args(kind):
+            yield from _options(option)
+    else:
+        yield kind

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from mrsim.scenario.document import Path, nearest
+from mrsim.scenario.document import Path
 from mrsim.scenario.fields import Resolved
 from mrsim.scenario.resolve_network import resolve_network
 from mrsim.scenario.resolve_stores import resolve_store
@@ -33,6 +33,7 @@ def resolve(state: Resolving, path: str) -> dict[str, Any]:
         data["horizon"] = Resolved(1.0)
     resolve_network(data, state)
     _each(data, "witnesses", state, _witness)
+    _each(data, "control_points", state, _control_point)
     _each(data, "stores", state, resolve_store)
     _each(data, "dns", state, _record)
     _each(data, "clients", state, _cohort)
@@ -40,7 +41,9 @@ def resolve(state: Resolving, path: str) -> dict[str, Any]:
     return data
 
 
-def _each(data: dict[str, Any], key: str, state: Resolving, step: Callable[[dict[str, Any], Path, Resolving], None]) -> None:
+def _each(
+    data: dict[str, Any], key: str, state: Resolving, step: Callable[[dict[str, Any], Path, Resolving], None]
+) -> None:
     outer = state.section(data, key)
     if outer is None:
         return
@@ -55,6 +58,11 @@ def _witness(witness: dict[str, Any], path: Path, state: Resolving) -> None:
         witness["rtt_s"] = witness.pop("rtt")
     elif "rtt_s" in witness:
         state.problem((*path, "rtt_s"), "unknown key 'rtt_s'", "did you mean 'rtt'?", key=True)
+
+
+def _control_point(point: dict[str, Any], path: Path, state: Resolving) -> None:
+    if point.get("inside") in ("none", "outside"):
+        point["inside"] = None
 
 
 def _record(record: dict[str, Any], path: Path, state: Resolving) -> None:
@@ -147,7 +155,12 @@ def _classes(cohort: dict[str, Any], path: Path, state: Resolving) -> None:
             missing = next(name for name in classes if name not in shares)
             state.problem((*path, missing), f"the class {missing!r} has no share", "give all classes a share, or none")
     if "class_shares" in cohort:
-        state.problem((*path[:-1], "class_shares"), "unknown key 'class_shares'", "write class: {browser: 70%, jvm: 30%}", key=True)
+        state.problem(
+            (*path[:-1], "class_shares"),
+            "unknown key 'class_shares'",
+            "write class: {browser: 70%, jvm: 30%}",
+            key=True,
+        )
     cohort["class_shares"] = shares
 
 
@@ -167,8 +180,3 @@ def _faults(data: dict[str, Any], state: Resolving) -> None:
         kind = fault.get("kind")
         if isinstance(kind, str) and f"{kind}-defaults" in state.library:
             state.default(fault, path, f"{kind}-defaults")
-
-
-def unknown_name(name: object, known: Any, what: str) -> tuple[str, str]:
-    """Return message and hint for a reference to something that is not there."""
-    return f"unknown {what} {str(name)!r}", nearest(name, known)

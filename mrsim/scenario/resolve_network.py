@@ -56,7 +56,9 @@ def _rtt(written: Any, regions: list[str], state: Resolving) -> dict[str, Resolv
             if preset is None:
                 return {}
     elif written is not None:
-        state.problem(_RTT, f"{written!r} is not a preset or a mapping of pairs", "write aws-2026 or {us-east/eu-west: 75ms}")
+        state.problem(
+            _RTT, f"{written!r} is not a preset or a mapping of pairs", "write aws-2026 or {us-east/eu-west: 75ms}"
+        )
         return {}
     table = _overrides(overrides, regions, state)
     missing = [pair for pair in combinations(regions, 2) if "/".join(pair) not in table]
@@ -104,8 +106,14 @@ def _from_preset(
         if entry is None:
             known = {name for pair in pairs for name in pair.split("/")} | set(aliases)
             strange = next((name for name in (a, b) if name not in known), "")
-            what = f"no region {strange!r}" if strange else f"no pair {a}/{b}"
-            state.problem(_RTT, f"the preset {preset.name} has {what}", f"write rtt: {{preset: {preset.name}, {a}/{b}: 75ms}}")
+            if strange:
+                hint = (
+                    f"{nearest(strange, known)}; else write rtt: {{preset: {preset.name}, {a}/{b}: 75ms}} and the rest"
+                )
+                state.problem(_RTT, f"the preset {preset.name} has no region {strange!r}", hint)
+                return
+            hint = f"write rtt: {{preset: {preset.name}, {a}/{b}: 75ms}}"
+            state.problem(_RTT, f"the preset {preset.name} has no round trip between {a} and {b}", hint)
             continue
         seconds = Resolved(units.parse(entry.value, "duration"))
         table[f"{a}/{b}"] = table[f"{b}/{a}"] = seconds
@@ -123,7 +131,9 @@ def _bandwidth(network: dict[str, Any], regions: list[str], data: dict[str, Any]
         path: Path = ("network", "wal_bandwidth", pair)
         ends = pair.split("/")
         if len(ends) != 2:
-            state.problem(path, f"{pair!r} is not a directed pair of regions", "write us-east/eu-west or us-east/*", key=True)
+            state.problem(
+                path, f"{pair!r} is not a directed pair of regions", "write us-east/eu-west or us-east/*", key=True
+            )
             continue
         for end in ends:
             if end != "*" and end not in regions:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from mrsim.scenario.fields import Model, Name, Seconds, SecondsDist, Share
+from mrsim.scenario.fields import Count, Model, Name, Seconds, SecondsDist, Share, Weight
 
 
 class Service(Model):
@@ -22,22 +22,25 @@ class Service(Model):
 class HealthCheck(Model):
     """Checkers that probe a service's front door, and how their verdicts combine."""
 
-    checkers: int = Field(default=1, ge=1, le=256, description="Number of uncoordinated checkers.")
+    checkers: Count = Field(default=1, ge=1, le=256, description="Number of uncoordinated checkers.")
     every: Seconds = Field(gt=0, description="Interval between probes of one checker.")
     interval_from: Literal["start", "end"] = Field(
         default="start", description="The interval counts from the start of the previous probe, or from its end."
     )
-    fails: int = Field(default=3, ge=1, description="Consecutive failures that make a checker report unhealthy.")
-    recovers: int = Field(default=3, ge=1, description="Consecutive successes that make it report healthy again.")
+    fails: Count = Field(default=3, ge=1, description="Consecutive failures that make a checker report unhealthy.")
+    recovers: Count = Field(default=3, ge=1, description="Consecutive successes that make it report healthy again.")
     timeout: Seconds = Field(gt=0, description="How long a probe waits for an answer.")
     healthy_above: Share = Field(default=0.5, description="Healthy while more than this share of checkers says so.")
     depth: Literal["reachability", "application"] = Field(
         default="application", description="What a probe asks: a TCP connect, or an answer from the application."
     )
     when_all_unhealthy: Literal["answer-all", "answer-none"] = Field(
-        default="answer-all", description="What the authority answers when every target is unhealthy (fail open or closed)."
+        default="answer-all",
+        description="What the authority answers when every target is unhealthy (fail open or closed).",
     )
-    stands: Name = Field(default="checkers", description="Place the checkers stand in; 'checkers' is outside every region.")
+    stands: Name = Field(
+        default="checkers", description="Place the checkers stand in; 'checkers' is outside every region."
+    )
     applies_after: SecondsDist = Field(description="From the verdict to answers that follow it, in the data plane.")
 
 
@@ -46,7 +49,9 @@ class Record(Model):
 
     serves: tuple[Name, ...] = Field(min_length=1, description="Services reached through this record.")
     policy: Literal["latency", "failover", "weighted"] = Field(description="How the authority chooses a region.")
-    regions: tuple[Name, ...] = Field(default=(), description="Regions it may answer with, in order; empty: all of them.")
-    weights: dict[Name, float] = Field(default_factory=dict, description="Weight per region, for policy weighted.")
+    regions: tuple[Name, ...] = Field(
+        default=(), description="Regions it may answer with, in order; empty: all of them."
+    )
+    weights: dict[Name, Weight] = Field(default_factory=dict, description="Weight per region, for policy weighted.")
     ttl: Seconds = Field(gt=0, description="Time to live of the answers.")
     health_check: HealthCheck | None = Field(default=None, description="Checks that take a region out of the answers.")

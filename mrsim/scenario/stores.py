@@ -7,7 +7,18 @@ from typing import Literal
 from pydantic import Field
 
 from mrsim.scenario.control import Failover
-from mrsim.scenario.fields import Bytes, BytesPerSecond, Factor, Model, Name, PerSecond, Seconds, SecondsDist, Share
+from mrsim.scenario.fields import (
+    Bytes,
+    BytesPerSecond,
+    Count,
+    Factor,
+    Model,
+    Name,
+    PerSecond,
+    Seconds,
+    SecondsDist,
+    Share,
+)
 
 
 class Bursts(Model):
@@ -30,10 +41,12 @@ class Wal(Model):
 class CommitRule(Model):
     """When a commit is acknowledged; neither ``any`` nor ``first`` means asynchronous."""
 
-    any: int | None = Field(default=None, ge=1, description="Any n of the set (quorum).")
-    first: int | None = Field(default=None, ge=1, description="The n highest-priority connected members of the set.")
+    any: Count | None = Field(default=None, ge=1, description="Any n of the set (quorum).")
+    first: Count | None = Field(default=None, ge=1, description="The n highest-priority connected members of the set.")
     of: tuple[Name, ...] = Field(default=(), description="Synchronous standbys, in order of priority.")
-    level: Literal["remote_write", "on", "remote_apply"] = Field(default="on", description="What the standby has done by then.")
+    level: Literal["remote_write", "on", "remote_apply"] = Field(
+        default="on", description="What the standby has done by then."
+    )
     when_short: Literal["block", "degrade"] = Field(
         default="block", description="Fewer connected members than needed: wait, or go on with those there are."
     )
@@ -44,23 +57,29 @@ class Endpoint(Model):
 
     ttl: Seconds = Field(gt=0, description="Life of the answer in a service's own cache.")
     moved_by: Literal["controller", "gitops", "health"] = Field(
-        description="Who changes it: the failover controller, a commit that regions pull, or health checks by themselves."
+        description="Who changes it: the failover controller, a commit that regions pull, or health checks."
     )
     takes: SecondsDist = Field(description="From the new primary being writable to the endpoint answering with it.")
     reconnect: SecondsDist = Field(description="From a service seeing the new answer to its pool working.")
-    authority: Name = Field(default="endpoint-authority", description="Place of the authority; regions cut from it keep the old answer.")
+    authority: Name = Field(
+        default="endpoint-authority", description="Place of the authority; regions cut from it keep the old answer."
+    )
 
 
 class Replication(Model):
     """Timers and speeds of streaming replication."""
 
     sender_timeout: Seconds = Field(description="A silent standby is dropped after this (wal_sender_timeout).")
-    receiver_timeout: Seconds = Field(description="A standby gives up a silent primary after this (wal_receiver_timeout).")
+    receiver_timeout: Seconds = Field(
+        description="A standby gives up a silent primary after this (wal_receiver_timeout)."
+    )
     retry_interval: Seconds = Field(description="Wait between attempts to reconnect (wal_retrieve_retry_interval).")
     apply_rate: BytesPerSecond = Field(gt=0, description="Speed of replay on a standby.")
     local_flush: SecondsDist = Field(description="Time of a commit's local flush.")
     remote_flush: SecondsDist = Field(description="Write and flush on a standby, per acknowledgement.")
-    connections: int = Field(default=100, ge=1, description="Most commits that can wait for an acknowledgement at a time.")
+    connections: Count = Field(
+        default=100, ge=1, description="Most commits that can wait for an acknowledgement at a time."
+    )
 
 
 class Standby(Model):

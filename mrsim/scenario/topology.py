@@ -17,7 +17,7 @@ class Network(Model):
     loss: Share = Field(default=0.0, description="Share of probes lost on every path while nothing is wrong.")
     wal_bandwidth: dict[str, BytesPerSecond] = Field(
         default_factory=dict,
-        description="Bandwidth for WAL per directed pair 'from/to'; '*' stands for every region. Missing means unlimited.",
+        description="Bandwidth for WAL per directed pair 'from/to'; '*' is every region. Missing: unlimited.",
     )
 
 

@@ -1,0 +1,147 @@
+"""Checks of stores: standbys, commit rules, detection, decisions, promotion."""
+
+from __future__ import annotations
+
+from mrsim.scenario.control import DecideLease, Detect, Failover
+from mrsim.scenario.document import Document, Path, nearest
+from mrsim.scenario.model import Scenario
+from mrsim.scenario.places import region_of
+from mrsim.scenario.stores import Store
+from mrsim.units import write
+
+
+def check_store(store: Store, path: Path, scenario: Scenario, document: Document) -> None:
+    """Note what cannot be meant in one store."""
+    _check_standbys(store, path, document)
+    _check_commit(store, path, document)
+    bursts = store.wal.bursts
+    if bursts is not None and bursts.last >= bursts.every:
+        message = f"a burst of {write(bursts.last, 'duration')} is not shorter than its period"
+        document.add((*path, "wal", "bursts", "last"), message, "raise every or lower last")
+    if not any(service.writes == path[-1] for service in scenario.services.values()):
+        hint = f"write services: {{orders: {{writes: {path[-1]}}}}}"
+        document.add(path, f"no service writes to {path[-1]!r}", hint, key=True)
+    if store.failover is not None:
+        _check_failover(store, store.failover, (*path, "failover"), scenario, document)
+
+
+def _check_standbys(store: Store, path: Path, document: Document) -> None:
+    sources: dict[str, str | None] = {}
+    for index, standby in enumerate(store.standbys):
+        at = (*path, "standbys", index)
+        if standby.region == store.primary:
+            document.add(
+                at, f"the primary's region {standby.region!r} cannot hold a standby too", "one node per region"
+            )
+        if standby.region in sources:
+            document.add(at, f"{standby.region!r} has two standbys", "one node per region")
+        sources[standby.region] = standby.source
+    for index, standby in enumerate(store.standbys):
+        at = (*path, "standbys", index, "source")
+        known = [store.primary, *(region for region in sources if region != standby.region)]
+        if standby.source is not None and standby.source not in known:
+            document.add(
+                at, f"{standby.source!r} holds no node of this store to stream from", nearest(standby.source, known)
+            )
+        elif _cyclic(standby.region, sources):
+            chain = [standby.region]
+            while (following := sources.get(chain[-1])) is not None and following not in chain:
+                chain.append(following)
+            message = f"the sources go in a circle: {' <- '.join([*chain, str(sources.get(chain[-1]))])}"
+            document.add(at, message, f"one of them must stream from {store.primary}")
+
+
+def _cyclic(region: str, sources: dict[str, str | None]) -> bool:
+    """Whether following the sources from a region leads back to it."""
+    following = sources.get(region)
+    for _ in range(len(sources)):
+        if following is None or following == region:
+            break
+        following = sources.get(following)
+    return following == region
+
+
+def _check_commit(store: Store, path: Path, document: Document) -> None:
+    commit, at = store.commit, (*path, "commit")
+    standbys = [standby.region for standby in store.standbys]
+    if commit.any is not None and commit.first is not None:
+        document.add((*at, "first"), "a commit rule is either any or first", "keep one of them", key=True)
+    needed = commit.any or commit.first
+    if needed is None:
+        if commit.of:
+            document.add(
+                (*at, "of"), "'of' has no effect without any or first", "write any: 1 or commit: async", key=True
+            )
+        return
+    if not commit.of:
+        document.add(at, "the synchronous standbys are not named", f"write of: [{', '.join(standbys)}]")
+    elif needed > len(commit.of):
+        document.add(at, f"{needed} of {len(commit.of)} standbys can never answer", f"write {len(commit.of)} or less")
+    for index, region in enumerate(commit.of):
+        if region not in standbys:
+            document.add((*at, "of", index), f"{region!r} holds no standby of this store", nearest(region, standbys))
+    if len(set(commit.of)) < len(commit.of):
+        document.add((*at, "of"), "a standby is named twice", "keep one")
+
+
+def _check_failover(store: Store, failover: Failover, path: Path, scenario: Scenario, document: Document) -> None:
+    standbys = [standby.region for standby in store.standbys]
+    if not standbys:
+        document.add(path, "there is no standby to promote", "write standbys: [...] or leave failover out", key=True)
+    lease = isinstance(failover.decide, DecideLease)
+    if failover.detect is None and not lease:
+        document.add(
+            (*path, "detect"), "'detect' is missing", "a decision needs probers: detect: {from: [eu-west], every: 10s}"
+        )
+    if failover.detect is not None and lease:
+        document.add(
+            (*path, "detect"), "a lease needs no probers: they would have no effect", "leave detect out", key=True
+        )
+    elif failover.detect is not None:
+        _check_detect(failover.detect, store, (*path, "detect"), scenario, document)
+    if isinstance(failover.decide, DecideLease):
+        _check_lease(failover.decide, (*path, "decide"), document)
+    if isinstance(failover.promote.order, tuple):
+        for index, region in enumerate(failover.promote.order):
+            if region not in standbys:
+                at = (*path, "promote", "order", index)
+                document.add(at, f"{region!r} holds no standby of this store", nearest(region, standbys))
+        if len(set(failover.promote.order)) < len(failover.promote.order):
+            document.add((*path, "promote", "order"), "a region is named twice", "keep one")
+        if not failover.promote.order:
+            document.add(
+                (*path, "promote", "order"), "the list is empty", "name the candidates, or write most-advanced"
+            )
+    check = failover.self_check
+    if check is not None and all(region_of(scenario, place) == store.primary for place in check.sees):
+        message = "the primary looks only at its own region, which it never loses sight of"
+        document.add((*path, "self_check", "sees"), message, "name a place outside it")
+
+
+def _check_detect(detect: Detect, store: Store, path: Path, scenario: Scenario, document: Document) -> None:
+    if all(region_of(scenario, place) == store.primary for place in detect.from_):
+        message = f"every prober stands in the primary's own region {store.primary!r} and is lost with it"
+        document.add((*path, "from"), message, "name a place outside it")
+    if len(set(detect.from_)) < len(detect.from_):
+        document.add((*path, "from"), "a place is named twice", "keep one")
+    if isinstance(detect.verdict, int) and not 1 <= detect.verdict <= len(detect.from_):
+        message = f"a verdict of {detect.verdict} needs as many probers, there are {len(detect.from_)}"
+        document.add((*path, "verdict"), message, "write a number from 1 to that, or all, any, majority")
+    if detect.interval_from == "start" and detect.timeout > detect.every:
+        message = f"a probe may wait {write(detect.timeout, 'duration')}, longer than the interval"
+        document.add((*path, "timeout"), message, "lower the timeout, raise every, or write interval_from: end")
+
+
+def _check_lease(lease: DecideLease, path: Path, document: Document) -> None:
+    if len(set(lease.voters)) < len(lease.voters):
+        document.add((*path, "voters"), "a voter is named twice", "keep one")
+    timers = {"loop_wait": lease.loop_wait, "retry_timeout": lease.retry_timeout, "watchdog": lease.watchdog or 0.0}
+    for key, value in timers.items():
+        if value >= lease.ttl:
+            message = (
+                f"{key} of {write(value, 'duration')} is not shorter than the ttl of {write(lease.ttl, 'duration')}"
+            )
+            document.add((*path, key), message, "the lease would end before it is renewed")
+    if lease.product == "kubernetes" and lease.loop_wait * 1.2 >= lease.retry_timeout:
+        message = "the election refuses these timers: the renewal deadline must exceed 1.2 times the retry period"
+        document.add((*path, "retry_timeout"), message, "lower loop_wait (client-go, leaderelection)")

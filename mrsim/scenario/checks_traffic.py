@@ -1,0 +1,105 @@
+"""Checks of services, records and clients."""
+
+from __future__ import annotations
+
+import math
+
+from mrsim.scenario.clients import Cohort
+from mrsim.scenario.document import Document, Path, nearest
+from mrsim.scenario.model import Scenario
+from mrsim.scenario.services import Record
+from mrsim.units import write
+
+MOST_POINTS = 200_000
+"""Points of the whole population."""
+
+_TOLERANCE = 1e-6
+
+
+def check_services(scenario: Scenario, document: Document) -> None:
+    """Note services that do nothing, that nobody reaches, or that two records serve."""
+    for name, service in scenario.services.items():
+        path: Path = ("services", name)
+        if not service.reads and service.writes is None:
+            document.add(
+                path, f"the service {name!r} neither reads nor writes a store", "write reads: or writes:", key=True
+            )
+        if len(set(service.runs_in)) < len(service.runs_in):
+            document.add((*path, "runs_in"), "a region is named twice", "keep one")
+        records = [record for record, body in scenario.dns.items() if name in body.serves]
+        if not records and scenario.clients:
+            hint = f"write dns: {{shop: {{serves: [{name}], policy: latency, ttl: 60s}}}}"
+            document.add(path, f"no record leads to the service {name!r}", hint, key=True)
+        if len(records) > 1:
+            document.add(
+                path, f"the service {name!r} is behind two records: {', '.join(records)}", "keep one", key=True
+            )
+
+
+def check_record(record: Record, path: Path, scenario: Scenario, document: Document) -> None:
+    """Note what cannot be meant in one record."""
+    if len(set(record.serves)) < len(record.serves):
+        document.add((*path, "serves"), "a service is named twice", "keep one")
+    if len(set(record.regions)) < len(record.regions):
+        document.add((*path, "regions"), "a region is named twice", "keep one")
+    answers = record.regions or scenario.regions
+    if record.policy == "weighted":
+        if not record.weights:
+            document.add(path, "policy weighted needs weights", f"write weights: {{{answers[0]}: 1}}")
+        elif sum(record.weights.values()) <= 0:
+            document.add((*path, "weights"), "all weights are zero", "one must be above zero")
+    elif record.weights:
+        message = f"weights have no effect with policy {record.policy}"
+        document.add((*path, "weights"), message, "write policy: weighted, or leave them out", key=True)
+    for region in record.weights:
+        if region not in answers:
+            message = f"{region!r} is not among the regions of this record"
+            document.add((*path, "weights", region), message, nearest(region, answers), key=True)
+    for name in record.serves:
+        service = scenario.services.get(name)
+        if service is not None and service.runs_in and not set(service.runs_in) & set(answers):
+            message = f"the record answers with no region that {name!r} runs in"
+            document.add((*path, "regions" if record.regions else "serves"), message, nearest("", service.runs_in))
+    check = record.health_check
+    if check is not None and check.interval_from == "start" and check.timeout > check.every:
+        message = f"a probe may wait {write(check.timeout, 'duration')}, longer than the interval"
+        document.add((*path, "health_check", "timeout"), message, "lower it, raise every, or write interval_from: end")
+
+
+def check_clients(scenario: Scenario, document: Document) -> None:
+    """Note shares that do not add up and populations of an absurd size."""
+    if not scenario.clients:
+        if scenario.budgets and scenario.services:
+            _check_clients_needed(scenario, document)
+        return
+    _check_sum([cohort.share for cohort in scenario.clients.values()], ("clients",), "cohorts", document)
+    points = 0
+    for name, cohort in scenario.clients.items():
+        path: Path = ("clients", name)
+        resolvers = [resolver.share for resolver in cohort.resolvers.values()]
+        _check_sum(resolvers, (*path, "resolvers"), "resolvers", document)
+        if cohort.class_shares:
+            _check_sum(list(cohort.class_shares.values()), (*path, "class"), "client classes", document)
+        if not cohort.classes:
+            document.add((*path, "class"), "there is no client class", "write class: browser")
+        points += _strata(cohort) * cohort.points
+    if points > MOST_POINTS:
+        message = f"the population has {points} points, more than {MOST_POINTS}"
+        document.add(("clients",), message, "lower points, or merge cohorts and classes")
+
+
+def _check_clients_needed(scenario: Scenario, document: Document) -> None:
+    for budget in scenario.budgets:
+        if "service" in budget.labels:
+            document.add(("budgets", budget.key), f"{budget.metric} needs clients", "write clients: {...}", key=True)
+
+
+def _check_sum(shares: list[float], path: Path, what: str, document: Document) -> None:
+    total = math.fsum(shares)
+    if abs(total - 1.0) > _TOLERANCE:
+        written = write(float(f"{total:.9g}"), "share")
+        document.add(path, f"the shares of the {what} add to {written}, not 100%", "change one of them", key=True)
+
+
+def _strata(cohort: Cohort) -> int:
+    return len(cohort.resolvers) * len(cohort.classes)
