@@ -63,13 +63,11 @@ class Draws:
     def block(self, name: str, occasion: int = 0) -> NDArray[np.float64]:
         """Return uniforms in (0, 1), shape ``(count, 4)``: row *i* belongs to trial ``first + i``."""
         key = (name, occasion)
-        found = self._blocks.get(key)
-        if found is None:
+        if key not in self._blocks:
             bits = Philox(key=key_of(self.seed, name), counter=np.array([self.first, 0, occasion, 0], dtype=np.uint64))
             raw = bits.random_raw(UNIFORMS_PER_BLOCK * self.count).reshape(self.count, UNIFORMS_PER_BLOCK)
-            found = (raw >> np.uint64(11)) * _TO_UNIT + _OPEN
-            self._blocks[key] = found
-        return found
+            self._blocks[key] = (raw >> np.uint64(11)).astype(np.float64) * _TO_UNIT + _OPEN
+        return self._blocks[key]
 
     def uniform(self, name: str, occasion: int = 0) -> NDArray[np.float64]:
         """Return one uniform in (0, 1) per trial, shape ``(count,)``."""

@@ -129,7 +129,7 @@ class StoreTrace:
     replicated_until_s: float
     """Commits of the surviving history before this time exist on a node that is up (infinite if its primary is up)."""
     redundant: list[Span] = field(default_factory=lambda: [Span(-INF, INF)])
-    """When the surviving history's primary had as many standbys following it as the commit rule asks for (at least one)."""
+    """When the surviving history's primary had as many standbys following it as its commit rule asks for, at least one."""
 
 
 @dataclass(slots=True)
@@ -169,3 +169,13 @@ class Trace:
     burst_phase_s: dict[str, float] = field(default_factory=dict)
     fault_events: list[int] = field(default_factory=list)
     fault_effects: list[bool] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        """Return the trial in a line: where it comes from, when the fault was, how much happened."""
+        fault = f"first fault at {self.fault_s:.1f} s" if self.fault_s < INF else "no fault"
+        return f"Trace(seed {self.seed}, trial {self.trial}: {fault}, {len(self.events)} events, to {self.end_s:.1f} s)"
+
+    def _repr_html_(self) -> str:
+        from mrsim.report.html import trace_html
+
+        return trace_html(self)

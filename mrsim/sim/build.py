@@ -16,8 +16,11 @@ from mrsim.sim.health import Outcome, ProberGroup, Timing
 from mrsim.sim.injector import Injector
 from mrsim.sim.lease import LeaseControl
 from mrsim.sim.network import Geometry, Network
+from mrsim.sim.nodes import Node
 from mrsim.sim.reach import Brownouts, Reach
+from mrsim.sim.returns import Returns
 from mrsim.sim.selfcheck import IsolationCheck
+from mrsim.sim.streaming import Streaming
 from mrsim.sim.wal import Load
 from mrsim.trace import INF
 
@@ -28,7 +31,6 @@ if TYPE_CHECKING:
     from mrsim.scenario.model import Scenario
     from mrsim.scenario.services import HealthCheck, Record
     from mrsim.scenario.stores import Store
-    from mrsim.sim.nodes import Node
     from mrsim.sim.world import World
 
 _MOVERS = {"controller": "", "gitops": "operations", "health": None}
@@ -42,12 +44,11 @@ class Parts:
     network: Network
     reach: Reach
     brownouts: Brownouts
-    injector: Injector
     databases: dict[str, Database]
     endpoints: dict[str, Endpoint]
     authorities: dict[str, Authority]
     loads: dict[str, Load]
-    groups: list[ProberGroup] = field(default_factory=list)
+    returns: dict[str, Returns] = field(default_factory=dict)
 
 
 class Builder:
@@ -72,8 +73,8 @@ class Builder:
             if store.failover is not None and isinstance(store.failover.decide, DecideLease)
         )
 
-    def build(self, world: World) -> Parts:
-        """Wire one trial."""
+    def build(self, world: World) -> tuple[Parts, Injector]:
+        """Wire one trial; return its components, and who brings the faults in."""
         scenario = self.scenario
         network = Network(world, self.geometry, scenario)
         reach = Reach(world, network, tuple(scenario.clients), scenario.regions)
@@ -87,7 +88,7 @@ class Builder:
         network.listen(reach.on_network)
         loads = {name: Load(store.wal, _burst_phase(world, name, store)) for name, store in scenario.stores.items()}
         databases = {
-            name: Database(world, network, name, store, loads[name]) for name, store in scenario.stores.items()
+            name: _database(world, network, name, store, loads[name]) for name, store in scenario.stores.items()
         }
         for database in databases.values():
             network.listen(database.on_network)
@@ -97,15 +98,15 @@ class Builder:
         }
         for endpoint in endpoints.values():
             network.listen(endpoint.on_network)
-        injector = Injector(world, network, scenario, databases, brownouts, refresh, self._leased)
-        parts = Parts(network, reach, brownouts, injector, databases, endpoints, {}, loads)
+        parts = Parts(network, reach, brownouts, databases, endpoints, {}, loads)
+        injector = Injector(world, network, scenario, databases, parts.returns, brownouts, refresh, self._leased)
         for name, record in scenario.dns.items():
             parts.authorities[name] = self._authority(world, parts, name, record, refreshers)
         for name, store in scenario.stores.items():
             self._control(world, parts, name, store, refreshers)
         # Probers and leases look again after everything that a change of paths has changed by itself.
         network.listen(lambda _, cause: refresh(cause))
-        return parts
+        return parts, injector
 
     # Records -------------------------------------------------------------------------------------------------------
 
@@ -122,29 +123,40 @@ class Builder:
         for region in record.regions or self.scenario.regions:
             look = partial(_look_at_front, parts.network, parts.brownouts, check, region)
 
-            def verdict(down: bool, event: int, region: str = region) -> None:  # noqa: FBT001
+            def verdict(down: bool, event: int, region: str = region) -> None:
                 authority.on_verdict(region, event, down=down)
 
             group = ProberGroup(
-                world, f"{name}/check/{region}", f"{name}@{region}", (check.stands,) * check.checkers, timing, look, _at_once, verdict
+                world,
+                f"{name}/check/{region}",
+                f"{name}@{region}",
+                (check.stands,) * check.checkers,
+                timing,
+                look,
+                _at_once,
+                verdict,
             )
             refreshers.append(group.reassess)
         return authority
 
     # Stores --------------------------------------------------------------------------------------------------------
 
-    def _control(self, world: World, parts: Parts, name: str, store: Store, refreshers: list[Callable[[int], None]]) -> None:
+    def _control(
+        self, world: World, parts: Parts, name: str, store: Store, refreshers: list[Callable[[int], None]]
+    ) -> None:
+        database, endpoint, network = parts.databases[name], parts.endpoints[name], parts.network
         failover = store.failover
         if failover is None:
+            self._returns(world, parts, name, store, lambda _: database.current.name, leased=False)
             return
-        database, endpoint, network = parts.databases[name], parts.endpoints[name], parts.network
         if failover.self_check is not None:
             network.listen(IsolationCheck(world, network, name, failover.self_check, database).on_network)
         if isinstance(failover.decide, DecideLease):
             lease = LeaseControl(
                 world, network, name, failover.decide, database, endpoint, _MOVERS[store.endpoint.moved_by]
             )
-            database.coordinate(lease.primary_known_in)
+            leased = failover.decide.enforced_by == "holder"
+            self._returns(world, parts, name, store, lease.primary_known_in, leased=leased)
             database.listen(lease.update)
             refreshers.append(lease.update)
         elif failover.detect is not None:
@@ -152,13 +164,37 @@ class Builder:
             place = failover.decide.runs_in or ("operations" if failover.decide.by == "operator" else detect.from_[0])
             mover = _MOVERS[store.endpoint.moved_by]
             control = Control(
-                world, network, name, failover, failover.decide, place, database, endpoint, place if mover == "" else mover
+                world,
+                network,
+                name,
+                failover,
+                failover.decide,
+                place,
+                database,
+                endpoint,
+                place if mover == "" else mover,
             )
-            database.coordinate(control.primary_known_in)
+            self._returns(world, parts, name, store, control.primary_known_in, leased=False)
             network.listen(control.on_network)
             self._watch(world, parts, name, detect, control, refreshers)
         if store.endpoint.moved_by == "health":
             self._follow_health(world, parts, name, store, failover, refreshers)
+
+    def _returns(
+        self,
+        world: World,
+        parts: Parts,
+        name: str,
+        store: Store,
+        coordinator: Callable[[str], str | None],
+        *,
+        leased: bool,
+    ) -> None:
+        database = parts.databases[name]
+        returns = Returns(world, parts.network, store, database, coordinator, leased=leased)
+        database.listen(returns.on_change)
+        parts.network.listen(returns.on_network)
+        parts.returns[name] = returns
 
     def _watch(
         self,
@@ -172,7 +208,12 @@ class Builder:
         """Probe the primary from the places named; after a failover, the new one."""
         network, database = parts.network, parts.databases[name]
         timing = Timing(
-            detect.every, detect.interval_from == "end", detect.fails, detect.recovers, detect.timeout, votes_needed(detect)
+            detect.every,
+            detect.interval_from == "end",
+            detect.fails,
+            detect.recovers,
+            detect.timeout,
+            votes_needed(detect),
         )
 
         def delay(place: str) -> float:
@@ -215,7 +256,7 @@ class Builder:
         nodes = list(database.nodes.values())
         down = {node.name: node.role != "primary" for node in nodes}
 
-        def verdict(is_down: bool, event: int, node: Node) -> None:  # noqa: FBT001
+        def verdict(is_down: bool, event: int, node: Node) -> None:
             down[node.name] = is_down
             healthy = [item.name for item in nodes if not down[item.name]]
             if healthy and healthy[0] != endpoint.target:
@@ -250,6 +291,18 @@ def votes_needed(detect: Detect) -> int:
     if isinstance(detect.verdict, int):
         return detect.verdict
     return {"all": count, "any": 1, "majority": count // 2 + 1}[detect.verdict]
+
+
+def _database(world: World, network: Network, name: str, store: Store, load: Load) -> Database:
+    """Set up a store's nodes, with every standby streaming from the primary in steady state."""
+    primary = Node(name, store.primary, "primary")
+    nodes = {store.primary: primary}
+    for standby in store.standbys:
+        nodes[standby.region] = Node(name, standby.region, "standby")
+    streaming = Streaming(world, network, store, load, nodes)
+    for standby in store.standbys:
+        streaming.connect(nodes[standby.region], primary, load.empty_at_s)
+    return Database(world, network, name, store, nodes, streaming)
 
 
 def _burst_phase(world: World, name: str, store: Store) -> float:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 class Member(NamedTuple):
     """A synchronous standby as its primary sees it.
 
-    ``flowing``: it answers. ``silent``: it does not, and has not been dropped yet. ``wait_s``: round trip plus its flush.
+    ``flowing``: it answers. ``silent``: it does not, and has not been dropped yet. ``wait_s``: round trip plus flush.
     """
 
     region: str
@@ -59,7 +59,9 @@ def acknowledge(rule: CommitRule, members: Sequence[Member]) -> Acknowledgement:
 
 
 def _any(needed: int, members: Sequence[Member], *, degrade: bool) -> Acknowledgement:
-    flowing = sorted((member for member in members if member.flowing), key=lambda member: (member.wait_s, member.region))
+    flowing = sorted(
+        (member for member in members if member.flowing), key=lambda member: (member.wait_s, member.region)
+    )
     if degrade:
         # The list is rewritten only once the silent ones have been dropped.
         connected = sum(member.flowing or member.silent for member in members)

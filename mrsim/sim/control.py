@@ -85,12 +85,18 @@ class Control:
         self.state = core.State(primary=database.current.region)
 
     def primary_known_in(self, region: str) -> str | None:
-        """Return the name of the primary as this controller knows it, or None if the region cannot ask it."""
+        """Return the name of the primary as this controller knows it; None while it cannot be asked, or cannot say."""
         if not self._network.both_ways(region, self.place):
             return None
-        return self._database.current.name
+        match self.state.stage:
+            case core.Stage.PROMOTING:
+                return None
+            case core.Stage.REDIRECTING:
+                return self._database.nodes[self.state.candidate].name
+            case _:
+                return self._database.nodes[self.state.primary].name
 
-    def on_verdict(self, down: bool, event: int) -> None:  # noqa: FBT001
+    def on_verdict(self, down: bool, event: int) -> None:
         """Take in the probers' combined verdict."""
         cooling = self._world.now < self._last_failover_s + self._decide.cool_down
         if down and self.state.stage == core.Stage.WATCHING:
@@ -208,14 +214,20 @@ class Control:
 
     def _fence_confirmed(self) -> None:
         if self.state.stage in {core.Stage.FENCING, core.Stage.FENCE_PAUSE, core.Stage.OVERRIDING}:
-            self._last = self._world.emit("fence-confirmed", self._name, self._last, "fencing", "the old primary is off")
+            self._last = self._world.emit(
+                "fence-confirmed", self._name, self._last, "fencing", "the old primary is off"
+            )
         self._observe(core.FenceConfirmed())
 
     def _fence_timeout(self, attempt: int) -> None:
         if self.state.stage != core.Stage.FENCING or attempt != self._fences:
             return
         self._last = self._world.emit(
-            "fence-unconfirmed", self._name, self._last, "fencing", f"attempt {self.state.fence_attempt} was not confirmed"
+            "fence-unconfirmed",
+            self._name,
+            self._last,
+            "fencing",
+            f"attempt {self.state.fence_attempt} was not confirmed",
         )
         self._observe(core.FenceUnconfirmed())
 
@@ -224,11 +236,12 @@ class Control:
     def _ask(self) -> None:
         """Ask every standby that answers for its position and its last reported lag."""
         found = []
+        streaming = self._database.streaming
         for region, node in self._database.nodes.items():
-            if region == self.state.primary or not node.running or node.role == "primary" or node.promoting:
+            if region == self.state.primary or not node.running or node.role != "standby" or node.promoting:
                 continue
-            if self._network.both_ways(self.place, region):
-                found.append(core.Candidate(region, self._database.reported_lag_s(node), self._database.position(node)))
+            if not node.rebuilding and self._network.both_ways(self.place, region):
+                found.append(core.Candidate(region, streaming.reported_lag_s(node), streaming.position(node)))
         self._observe(core.Candidates(tuple(found)))
         if self.state.stage == core.Stage.CHOOSING and self._asking:
             self._world.emit("no-candidate", self._name, self._last, "decision", self._why_none(found))
@@ -255,7 +268,7 @@ class Control:
 
         self._world.at(arrives, CONTROL, f"{self._name}/promote", command)
 
-    def _promoted(self, success: bool, event: int) -> None:  # noqa: FBT001
+    def _promoted(self, success: bool, event: int) -> None:
         self._last = event
         if success:
             self._last_failover_s = self._world.now

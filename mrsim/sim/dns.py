@@ -76,7 +76,9 @@ class Authority:
         return f"without {', '.join(sorted(self._down))}" if self._down else "with every region"
 
 
-def preferences(record: Record, regions: tuple[str, ...], cohorts: tuple[str, ...], geometry: Geometry) -> dict[str, tuple[str, ...]]:
+def preferences(
+    record: Record, regions: tuple[str, ...], cohorts: tuple[str, ...], geometry: Geometry
+) -> dict[str, tuple[str, ...]]:
     """Return, per cohort, the regions in the order of the record's policy: nearest first, or as listed."""
     offered = record.regions or regions
     if record.policy == "failover":

@@ -51,7 +51,20 @@ class Timing:
 class Prober:
     """One prober: its next probe, its count of surprises, its verdict, and the verdict it has delivered."""
 
-    __slots__ = ("count", "delay_s", "delivered", "flip_s", "healthy", "name", "number", "open_since_s", "outcome", "place", "planned", "start_s")
+    __slots__ = (
+        "count",
+        "delay_s",
+        "delivered",
+        "flip_s",
+        "healthy",
+        "name",
+        "number",
+        "open_since_s",
+        "outcome",
+        "place",
+        "planned",
+        "start_s",
+    )
 
     def __init__(self, name: str, place: str) -> None:
         self.name = name
@@ -117,14 +130,11 @@ class ProberGroup:
         self._cause = NO_EVENT
         self._started = False
         self.down = down
-        self.probers = [Prober(f"{name}/{index}", place) for index, place in enumerate(places)]
+        self.probers: list[Prober] = []
+        self._standing = tuple(places)
         self._places = tuple(dict.fromkeys(places))
         self._seen = {place: look(place) for place in self._places}
         self._delays = {place: delay(place) for place in self._places}
-        for prober in self.probers:
-            prober.outcome = self._seen[prober.place]
-            prober.delay_s = self._delays[prober.place]
-            prober.healthy = prober.delivered = not down
         if any(outcome.fails != float(down) for outcome in self._seen.values()):
             self._begin(0.0)
             self._plan()
@@ -160,9 +170,14 @@ class ProberGroup:
         self._seen, self._delays = {}, {}
 
     def _begin(self, now: float) -> None:
-        """Draw each prober's phase: the fraction of its cycle until its next probe."""
+        """Set up the probers at the first instant at which they matter, each at a random fraction of its cycle."""
         self._started = True
-        for prober in self.probers:
+        for index, place in enumerate(self._standing):
+            prober = Prober(f"{self._name}/{index}", place)
+            self.probers.append(prober)
+            prober.outcome = self._seen[place]
+            prober.delay_s = self._delays[place]
+            prober.healthy = prober.delivered = not self.down
             cycle = self._timing.cycle_s(prober.outcome.passing_takes_s)
             prober.start_s = now + self._world.uniform(prober.name) * cycle
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mrsim.sim.database import Database
     from mrsim.sim.network import Network
     from mrsim.sim.reach import Brownouts
+    from mrsim.sim.returns import Returns
     from mrsim.sim.world import World
 
 DEFAULT_WINDOW_S = 1800.0
@@ -45,8 +46,8 @@ class Injector:
     ----------
     world, network, scenario
         The trial, its paths and its scenario.
-    databases
-        Stores by id.
+    databases, returns
+        Stores by id, and who starts their nodes again.
     brownouts
         Who keeps track of slow regions.
     refresh
@@ -61,6 +62,7 @@ class Injector:
         network: Network,
         scenario: Scenario,
         databases: Mapping[str, Database],
+        returns: Mapping[str, Returns],
         brownouts: Brownouts,
         refresh: Callable[[int], None],
         leased: frozenset[str],
@@ -69,6 +71,7 @@ class Injector:
         self._network = network
         self._scenario = scenario
         self._databases = databases
+        self._returns = returns
         self._brownouts = brownouts
         self._refresh = refresh
         self._leased = leased
@@ -126,7 +129,12 @@ class Injector:
             case Brownout():
                 self._brownouts.start(fault)
                 self._refresh(event)
-                return lambda cause: (self._brownouts.end(fault), self._refresh(cause))[1]
+
+                def brighten(cause: int) -> None:
+                    self._brownouts.end(fault)
+                    self._refresh(cause)
+
+                return brighten
             case ProcessCrash() | AgentCrash() | ReplicationStall():
                 return self._apply_to_node(fault, event)
 
@@ -134,15 +142,31 @@ class Injector:
         database = self._databases[fault.store]
         match fault:
             case ProcessCrash():
-                network = self._network
-                network.last_in_flight_lost = fault.in_flight == "lost"
-                database.crash(fault.region, event)
-                return lambda cause: database.recover(fault.region, cause)
+                return self._crash(fault, event)
             case AgentCrash():
                 return self._crash_agent(fault, event)
             case ReplicationStall():
-                database.stall(fault.region, event)
-                return lambda cause: database.unstall(fault.region, cause)
+                database.streaming.stall(fault.region, stalled=True)
+                database.changed(event)
+
+                def unstall(cause: int) -> None:
+                    database.streaming.stall(fault.region, stalled=False)
+                    database.changed(cause)
+
+                return unstall
+
+    def _crash(self, fault: ProcessCrash, event: int) -> Callable[[int], None]:
+        database = self._databases[fault.store]
+        node = database.nodes[fault.region]
+        node.process_up = False
+        self._network.last_in_flight_lost = fault.in_flight == "lost"
+        database.stop(fault.region, event, "the process died")
+
+        def undo(cause: int) -> None:
+            node.process_up = True
+            self._returns[fault.store].restart(fault.region, cause)
+
+        return undo
 
     def _crash_agent(self, fault: AgentCrash, event: int) -> Callable[[int], None]:
         node = self._databases[fault.store].nodes[fault.region]
@@ -158,7 +182,7 @@ class Injector:
         return undo
 
     def _isolated(self, fault: Isolation) -> list[tuple[str, str]]:
-        """Return the directed pairs that an isolation cuts: everything inside the region from everything cut from it."""
+        """Return the directed pairs that an isolation cuts: what is inside the region from what is cut from it."""
         home = self._network.geometry.home
         inside = [place for place, region in home.items() if region == fault.region]
         outside = [place for place in home if place not in inside]

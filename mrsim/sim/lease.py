@@ -59,12 +59,13 @@ class LeaseControl:
         self._anchor_s: float | None = None
         self._timers: list[Timer] = []
         self._racing = False
+        self._regaining = False
         self._race = 0
         self._cause = NO_EVENT
 
     def primary_known_in(self, region: str) -> str | None:
-        """Return the holder's name as read from the lease store, or None if the region cannot read it."""
-        if not self._can_use(region):
+        """Return the holder's name as read from the lease store; None if it cannot be read or nobody holds it."""
+        if not self._held or not self._can_use(region):
             return None
         return self._holder.name
 
@@ -81,11 +82,13 @@ class LeaseControl:
             self._renewing = renewing
             self._cause = cause
             if renewing:
-                self._renewed_again(cause)
+                self._renewed_again()
             else:
                 self._missed()
         elif not self._held and not self._racing:
             self._start_race(self._cause)
+        if self._held and renewing:
+            self._act_as_primary(cause)
 
     def _can_use(self, region: str) -> bool:
         voters = self._lease.voters
@@ -113,27 +116,36 @@ class LeaseControl:
         holder = self._holder
         if holder.agent_alive:
             retries = lease.retry_timeout if lease.product == "kubernetes" else lease.loop_wait + lease.retry_timeout
-            self._later(max(last + retries * slow, now), "steps-down", lambda: self._step_down(holder, "cannot renew its lease"))
+            self._later(
+                max(last + retries * slow, now), "steps-down", lambda: self._step_down(holder, "cannot renew its lease")
+            )
         elif lease.watchdog is not None:
             fires = last + (lease.ttl - lease.watchdog) * slow
             self._later(max(fires, now), "watchdog", lambda: self._watchdog(holder))
 
-    def _renewed_again(self, cause: int) -> None:
+    def _renewed_again(self) -> None:
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()
         self._anchor_s = self._world.now
+
+    def _act_as_primary(self, cause: int) -> None:
+        """Let a read-only holder accept writes at its agent's next turn."""
         holder = self._holder
-        if holder.role == "demoted" and holder.running:
+        if holder.role == "demoted" and holder.running and not self._regaining:
+            self._regaining = True
             wait = self._world.uniform(f"{self._name}/regain", self._race) * self._lease.loop_wait
-            self._later(wait + self._world.now, "regains", lambda: self._regain(holder, cause))
+            self._world.at(
+                self._world.now + wait, CONTROL, f"{self._name}/regains", lambda: self._regain(holder, cause)
+            )
 
     def _regain(self, holder: Node, cause: int) -> None:
+        self._regaining = False
         if self._held and self._holder is holder and self._renewing and holder.role == "demoted" and holder.running:
             self._database.resume_primary(holder.region, cause, "holds its lease again")
 
     def _step_down(self, holder: Node, why: str) -> None:
-        if holder.agent_alive and holder.running:
+        if holder.agent_alive and holder.running and holder.role == "primary":
             self._database.demote(holder.region, self._cause, why)
 
     def _watchdog(self, holder: Node) -> None:
@@ -148,7 +160,9 @@ class LeaseControl:
     def _expired(self) -> None:
         self._held = False
         self._timers = [timer for timer in self._timers if timer.pending]
-        self._cause = self._world.emit("lease-expired", self._name, self._cause, "detection", "not renewed within its ttl")
+        self._cause = self._world.emit(
+            "lease-expired", self._name, self._cause, "detection", "not renewed within its ttl"
+        )
         self._start_race(self._cause)
 
     def _start_race(self, cause: int) -> None:
@@ -167,7 +181,7 @@ class LeaseControl:
             and node.agent_alive
             and not node.rebuilding
             and not node.promoting
-            and (node.role == "standby" or (node is self._database.current and node.role != "standby"))
+            and (node.role == "standby" or node is self._database.current)
             and self._can_use(region)
         ]
 
@@ -180,12 +194,14 @@ class LeaseControl:
         if former in contenders:
             winner = former
         else:
-            winner = max(contenders, key=lambda node: (self._database.position(node), node.region))
+            winner = max(contenders, key=lambda node: (self._database.streaming.position(node), node.region))
         self._held = True
         self._holder = winner
         self._renewing = True
         self._anchor_s = self._world.now
-        event = self._world.emit("lease-acquired", winner.name, cause, "decision", "most advanced of those that can use the store")
+        event = self._world.emit(
+            "lease-acquired", winner.name, cause, "decision", "most advanced of those that can use the store"
+        )
         if winner is former:
             if winner.role == "demoted":
                 self._database.resume_primary(winner.region, event, "holds the lease again")
@@ -193,7 +209,7 @@ class LeaseControl:
         self._database.promote(winner.region, event, self._race, self._promoted)
         self.update(event)
 
-    def _promoted(self, success: bool, event: int) -> None:  # noqa: FBT001
+    def _promoted(self, success: bool, event: int) -> None:
         if not success:
             self._held = False
             self._start_race(event)

@@ -13,6 +13,7 @@ from mrsim.trace import INF, StoreTrace, Trace
 if TYPE_CHECKING:
     from mrsim.scenario.model import Scenario
     from mrsim.sim.database import Database
+    from mrsim.sim.injector import Injector
     from mrsim.sim.nodes import Node
 
 
@@ -57,16 +58,18 @@ class Simulator:
     def _run(self, sampler: Sampler, seed: int, trial: int, row: int) -> Trace:
         world = World(sampler, row, self._scenario.horizon)
         try:
-            parts = self._builder.build(world)
+            parts, injector = self._builder.build(world)
             stopped = world.clock.run_to(self._scenario.horizon)
         except MrsimError:
             raise
         except Exception as error:
             message = f"{type(error).__name__}: {error}"
             raise SimulationError(message, seed, trial, world.now) from error
-        return self._trace(world, parts, seed, trial, stopped_early=stopped)
+        return self._trace(world, parts, injector, seed, trial, stopped_early=stopped)
 
-    def _trace(self, world: World, parts: Parts, seed: int, trial: int, *, stopped_early: bool) -> Trace:
+    def _trace(
+        self, world: World, parts: Parts, injector: Injector, seed: int, trial: int, *, stopped_early: bool
+    ) -> Trace:
         homes = {node.name: region for database in parts.databases.values() for region, node in database.nodes.items()}
         return Trace(
             seed=seed,
@@ -74,7 +77,7 @@ class Simulator:
             horizon_s=self._scenario.horizon,
             end_s=world.now if stopped_early else self._scenario.horizon,
             stopped_early=stopped_early,
-            fault_s=parts.injector.first_s,
+            fault_s=injector.first_s,
             events=world.events,
             stores={name: _store_trace(parts, name, database) for name, database in parts.databases.items()},
             front=parts.reach.front(),
@@ -82,8 +85,8 @@ class Simulator:
             answers={name: authority.answers for name, authority in parts.authorities.items()},
             error_rate=parts.brownouts.spans,
             burst_phase_s={name: load.phase_s for name, load in parts.loads.items()},
-            fault_events=parts.injector.events,
-            fault_effects=parts.injector.effects,
+            fault_events=injector.events,
+            fault_effects=injector.effects,
         )
 
 
@@ -120,5 +123,5 @@ def _chosen(parts: Parts, database: Database) -> tuple[bool, float]:
 
 
 def _held(database: Database, node: Node) -> float:
-    history, position = database.position(node)
+    history, position = database.streaming.position(node)
     return position if history == len(database.histories) - 1 else -INF

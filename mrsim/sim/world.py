@@ -62,7 +62,7 @@ class Clock(simpy.Environment):
         timer = Timer(self, name, action)
         timer.at_s = when_s if when_s > self._now else self._now
         self.pending += 1
-        heappush(self._queue, (timer.at_s, priority, (name, next(self._eid)), timer))  # type: ignore[misc, arg-type]
+        heappush(self._queue, (timer.at_s, priority, (name, next(self._eid)), timer))  # type: ignore[misc]
         return timer
 
     def run_to(self, horizon_s: float) -> bool:

@@ -1,0 +1,174 @@
+"""Nodes that come back: when a fault ends, or when another node has become primary meanwhile."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mrsim.sim.world import DATABASE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mrsim.scenario.stores import Store
+    from mrsim.sim.database import Database
+    from mrsim.sim.network import Network
+    from mrsim.sim.nodes import Node
+    from mrsim.sim.world import World
+
+
+class Returns:
+    """Decides in which role a node starts, and what superseded primaries and other standbys do after a promotion.
+
+    A node restarts in the role it last held and believes it, unless its product asks a coordinator first. A fenced node
+    is never restarted.
+
+    Parameters
+    ----------
+    world, network
+        The trial and its paths.
+    store
+        The store's scenario.
+    database
+        Its nodes.
+    coordinator
+        ``coordinator(region)`` tells a node there who is primary now; None if it cannot be asked.
+    leased
+        Whether a primary only acts as one while its agent holds a lease.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        network: Network,
+        store: Store,
+        database: Database,
+        coordinator: Callable[[str], str | None],
+        *,
+        leased: bool,
+    ) -> None:
+        self._world = world
+        self._network = network
+        self._retry_s = store.replication.retry_interval
+        self._policy = store.failover.old_primary if store.failover is not None else None
+        on_return = self._policy.on_return if self._policy is not None else "starts-as-primary"
+        self._on_return = "rejoins" if leased and on_return == "starts-as-primary" else on_return
+        self._leased = leased
+        self._database = database
+        self._coordinator = coordinator
+        self._known = len(database.histories)
+
+    def on_network(self, touched: frozenset[str], cause: int) -> None:
+        """React to a change of paths: hosts that are back start their databases, cut-off primaries hear the news."""
+        for region, node in self._database.nodes.items():
+            if region in touched and not node.running:
+                self.restart(region, cause)
+        self._spread_news(cause)
+
+    def on_change(self, cause: int) -> None:
+        """React to a change of the database: after a promotion, everybody else has to follow."""
+        if len(self._database.histories) > self._known:
+            self._known = len(self._database.histories)
+            for node in self._database.nodes.values():
+                if node.role == "standby":
+                    self._follow(node, cause)
+        self._spread_news(cause)
+
+    def restart(self, region: str, cause: int) -> None:
+        """Start a node's database again, if its host is there, its process may run, and nobody has fenced it."""
+        node = self._database.nodes[region]
+        if node.running or node.fenced or not node.process_up or not self._network.alive(region):
+            return
+        self._later(node, "start", cause, self._start)
+
+    def _later(self, node: Node, name: str, cause: int, action: Callable[[Node, int], None]) -> None:
+        wait = self._world.sample(f"{node.name}/start", self._policy.starts_after) if self._policy is not None else 0.0
+        self._world.at(self._world.now + wait, DATABASE, f"{node.name}/{name}", lambda: action(node, cause))
+
+    def _start(self, node: Node, cause: int) -> None:
+        if node.running or node.fenced or not node.process_up or not self._network.alive(node.region):
+            return
+        database = self._database
+        if node.role == "standby":
+            database.changed(database.start(node.region, cause, "standby"))
+            return
+        superseded = node is not database.current
+        if superseded and self._on_return == "stays-down":
+            return
+        if self._on_return == "rejoins":
+            known = self._coordinator(node.region)
+            if known is None and not self._leased:
+                return
+            if known is not None and known != node.name:
+                self._rejoin(node, database.start(node.region, cause, "standby"))
+                return
+        # Under a lease the database starts read-only, and accepts writes once its agent holds the lease.
+        database.changed(database.start(node.region, cause, "demoted" if self._leased else "primary"))
+
+    def _rejoin(self, node: Node, cause: int) -> None:
+        """Turn a superseded primary into a standby."""
+        node.position_s = max((span.end_s for span in node.acks), default=self._world.now)
+        node.role = "standby"
+        node.upstream = None
+        self._follow(node, cause)
+        self._database.changed(cause)
+
+    # After a promotion ---------------------------------------------------------------------------------------------
+
+    def _follow(self, node: Node, cause: int) -> None:
+        """Point a standby at the current primary: at its next attempt to connect, or once rebuilt if it is ahead."""
+        now, database = self._world.now, self._database
+        occasion = len(database.histories)
+        pause = self._world.uniform(f"{node.name}/attach", occasion) * self._retry_s
+        note = "its position is behind the fork"
+        if not database.on_line(*database.streaming.position(node)) and self._policy is not None:
+            pause += self._world.sample(f"{node.name}/rebuild", self._policy.rebuild, occasion)
+            note = "it was ahead of the fork and has been rebuilt"
+            node.rebuilding = True
+            node.reads.set(now, on=False, event=cause)
+        primary = database.current
+        self._world.at(now + pause, DATABASE, f"{node.name}/attach", lambda: self._attach(node, primary, cause, note))
+
+    def _attach(self, node: Node, primary: Node, cause: int, note: str) -> None:
+        database = self._database
+        if primary is not database.current or node is primary or node.role != "standby" or node.promoting:
+            return
+        if not database.streaming.connect(node, primary, self._world.now):
+            # The connection is made when the path is whole.
+            return
+        node.history = primary.history
+        event = self._world.emit("standby-attached", node.name, cause, "restore", note)
+        if node.rebuilding:
+            node.rebuilding = False
+            node.reads.set(self._world.now, on=True, event=event)
+        database.refresh(event)
+
+    def _spread_news(self, cause: int) -> None:
+        """Let a running primary that was superseded, or one waiting for its coordinator, learn who is primary."""
+        if self._on_return == "starts-as-primary":
+            return
+        for node in self._database.nodes.values():
+            if node.fenced or not node.agent_alive or node is self._database.current or node.role == "standby":
+                continue
+            if self._superseder(node) is not None:
+                self._later(node, "superseded", cause, self._superseded)
+
+    def _superseder(self, node: Node) -> str | None:
+        if not self._network.alive(node.region):
+            return None
+        known = self._coordinator(node.region)
+        return known if known != node.name else None
+
+    def _superseded(self, node: Node, cause: int) -> None:
+        if node.fenced or not node.agent_alive or node is self._database.current or node.role == "standby":
+            return
+        known = self._superseder(node)
+        if known is None:
+            return
+        if not node.running:
+            self._start(node, cause)
+        elif self._on_return == "stays-down":
+            self._database.stop(node.region, cause, f"{known} is primary now")
+        else:
+            if node.role == "primary":
+                self._database.demote(node.region, cause, f"{known} is primary now")
+            self._rejoin(node, cause)

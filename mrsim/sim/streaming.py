@@ -1,0 +1,194 @@
+"""Who streams from whom: connections between nodes, how they break, and when they work again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mrsim.sim.nodes import Node, Upstream
+from mrsim.sim.wal import Stream, next_connection_s, next_retransmission_s
+from mrsim.sim.world import NETWORK
+from mrsim.trace import INF
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from mrsim.scenario.stores import Store
+    from mrsim.sim.network import Network
+    from mrsim.sim.wal import Load
+    from mrsim.sim.world import World
+
+STATUS_INTERVAL_S = 10.0
+"""wal_receiver_status_interval, PostgreSQL's default: how old the primary's last report can be."""
+
+
+class Streaming:
+    """The streaming connections of one store.
+
+    Parameters
+    ----------
+    world, network
+        The trial and its paths.
+    store
+        Timers, speeds and cascade sources.
+    load
+        What the primary writes.
+    nodes
+        The store's nodes by region.
+    """
+
+    def __init__(self, world: World, network: Network, store: Store, load: Load, nodes: Mapping[str, Node]) -> None:
+        self._world = world
+        self._network = network
+        self._timers = store.replication
+        self._origin = store.primary
+        self._synchronous = store.commit.any is not None or store.commit.first is not None
+        self._load = load
+        self._nodes = nodes
+        self._sources = {standby.region: standby.source for standby in store.standbys if standby.source}
+        self._stalls: set[str] = set()
+        self._remote_flush_s = world.sample(f"{nodes[store.primary].name}/remote_flush", self._timers.remote_flush)
+        self.on_change: Callable[[int], None] = lambda _: None
+
+    # Positions -----------------------------------------------------------------------------------------------------
+
+    def position(self, node: Node) -> tuple[int, float]:
+        """Return the history a standby is on, and the commit time up to which it holds it."""
+        if node.upstream is not None:
+            return node.history, node.upstream.stream.received(self._world.now)
+        return node.history, node.position_s
+
+    def reported_lag_s(self, node: Node) -> float:
+        """Return the lag of a standby as known outside: against the primary's last report, not its true position."""
+        now = self._world.now
+        upstream = node.upstream
+        if upstream is None:
+            return 0.0
+        if upstream.flowing:
+            return now - upstream.stream.received(now)
+        age = self._world.uniform(f"{node.name}/report") * STATUS_INTERVAL_S
+        return max(0.0, upstream.cut_s - age - upstream.stream.received(now))
+
+    def wait_s(self, upstream: Upstream) -> float:
+        """Return how long an acknowledgement over this connection takes: a round trip and the standby's flush."""
+        return 2.0 * upstream.stream.latency_s + self._remote_flush_s
+
+    # Connections ---------------------------------------------------------------------------------------------------
+
+    def connect(self, node: Node, primary: Node, start_s: float) -> bool:
+        """Let a standby follow a primary from ``start_s`` on; return whether the path is whole already."""
+        bandwidth, latency = self._path(primary, node)
+        stream = Stream(self._load, bandwidth, self._timers.apply_rate, latency, start_s)
+        node.upstream = Upstream(primary, stream)
+        if self._whole(node, node.upstream):
+            return True
+        stream.broken(self._world.now, in_flight_lost=True)
+        node.upstream.flowing = node.upstream.whole = False
+        return False
+
+    def detach(self, node: Node, cause: int) -> None:
+        """Stop receiving, for good: the node keeps what it has."""
+        node.history, node.position_s = self.position(node)
+        self._break(node, cause, in_flight_lost=True)
+        node.upstream = None
+
+    def writing_ended(self, source: Node) -> None:
+        """Note that a node has stopped writing WAL."""
+        for other in self._nodes.values():
+            if other.upstream is not None and other.upstream.source is source:
+                other.upstream.stream.source_end_s = self._world.now
+
+    def stall(self, region: str, *, stalled: bool) -> None:
+        """Stop a standby from receiving, or let it receive again."""
+        (self._stalls.add if stalled else self._stalls.discard)(region)
+
+    def follow_paths(self, cause: int) -> None:
+        """Break, resume or re-path every connection after a change of paths or nodes."""
+        for node in self._nodes.values():
+            upstream = node.upstream
+            if upstream is None or node.role != "standby":
+                continue
+            whole = self._whole(node, upstream)
+            if upstream.flowing and not whole:
+                self._break(node, cause, in_flight_lost=self._network.last_in_flight_lost)
+            elif not upstream.flowing and whole and not upstream.whole:
+                self._resume_later(node, upstream, cause)
+            elif upstream.flowing:
+                upstream.stream.repath(self._world.now, *self._path(upstream.source, node))
+            upstream.whole = whole
+
+    def _hops(self, source: Node, node: Node) -> list[tuple[str, str]]:
+        """Return the regions that the WAL passes between, from the primary to a standby (cascades included)."""
+        hops = []
+        at = node.region
+        while source.region == self._origin and at in self._sources:
+            hops.append((self._sources[at], at))
+            at = self._sources[at]
+        return [*hops, (source.region, at)]
+
+    def _path(self, source: Node, node: Node) -> tuple[float, float]:
+        hops = self._hops(source, node)
+        return (
+            min(self._network.bandwidth(a, b) for a, b in hops),
+            sum(self._network.one_way_s(a, b) for a, b in hops) + self._remote_flush_s * (len(hops) - 1),
+        )
+
+    def _whole(self, node: Node, upstream: Upstream) -> bool:
+        source = upstream.source
+        if node.region in self._stalls or not node.running or not source.running or source.role != "primary":
+            return False
+        for a, b in self._hops(source, node):
+            if not self._network.both_ways(a, b) or a in self._stalls or not self._nodes[a].running:
+                return False
+        return True
+
+    def _break(self, node: Node, cause: int, *, in_flight_lost: bool) -> None:
+        upstream = node.upstream
+        if upstream is None or not upstream.flowing:
+            return
+        now = self._world.now
+        upstream.stream.broken(now, in_flight_lost=in_flight_lost)
+        upstream.flowing = False
+        upstream.cut_s = now
+        upstream.attempt += 1
+        self._world.stirred += 1
+        if self._synchronous:
+            name = f"{node.name}/sender-timeout"
+            dropped = now + self._timers.sender_timeout
+            self._world.at(dropped, NETWORK, name, lambda: self._sender_timeout(node, upstream, cause))
+
+    def _sender_timeout(self, node: Node, upstream: Upstream, cause: int) -> None:
+        if upstream.flowing or not upstream.source.running or node.upstream is not upstream:
+            return
+        note = "silent for the sender timeout"
+        self.on_change(self._world.emit("standby-dropped", node.name, cause, "detection", note))
+
+    def _resume_later(self, node: Node, upstream: Upstream, cause: int) -> None:
+        """Schedule when the connection works again: a TCP retry, or a new connection once a side has given up."""
+        now, timers = self._world.now, self._timers
+        cut = upstream.cut_s
+        rtt = 2.0 * self._path(upstream.source, node)[1]
+        first = cut + self._world.uniform(f"{node.name}/first-unanswered", upstream.attempt) / self._load.commits_per_s
+        retry = self._world.uniform(f"{node.name}/reconnect", upstream.attempt) * timers.retry_interval
+        gives_up = cut + min(timers.receiver_timeout, timers.sender_timeout)
+        if upstream.stream.source_end_s < INF or cut == -INF:
+            # One of the two processes has been restarted: the standby's next attempt to connect is answered.
+            at = now + retry
+        elif now < gives_up:
+            at = min(next_retransmission_s(first, now, rtt), gives_up + retry)
+        else:
+            at = next_connection_s(gives_up + retry, now, timers.retry_interval)
+        attempt = upstream.attempt
+        self._world.at(at, NETWORK, f"{node.name}/resume", lambda: self._resume(node, upstream, attempt, cause))
+
+    def _resume(self, node: Node, upstream: Upstream, attempt: int, cause: int) -> None:
+        stale = node.upstream is not upstream or upstream.attempt != attempt or upstream.flowing
+        if stale or not self._whole(node, upstream):
+            return
+        event = self._world.emit("stream-resumed", node.name, cause, "reconnect", "WAL flows again")
+        upstream.stream.resumed(self._world.now, *self._path(upstream.source, node))
+        upstream.flowing = True
+        node.history = upstream.source.history
+        if node.rebuilding:
+            node.rebuilding = False
+            node.reads.set(self._world.now, on=True, event=event)
+        self.on_change(event)
