@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 
 PASSED, FAILED, INVALID, INCONCLUSIVE, BROKEN, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
+_EXIT_CODES = (
+    "Exit codes: 0 passed, 1 a budget failed, 2 usage or invalid scenario, 3 inconclusive, 4 internal error, "
+    "130 interrupted."
+)
+
 MOST_TRIALS = 10_000_000
 DEFAULT_TRIALS = 1000
 SCENARIO_SUFFIXES = (".yaml", ".yml")
@@ -63,7 +68,7 @@ def _guarded(arguments: Sequence[str] | None) -> int:
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         hint = f" (see '{context.command_path} --help')" if context is not None else ""
-        return _say(error.format_message() + hint, INVALID)
+        return _say(error.format_message().rstrip(".") + hint, INVALID)
     except SimulationError as error:
         return _say(f"internal error: {error}\nplease report it with the scenario and this line", BROKEN)
     except (ScenarioError, InvalidScenarios) as error:
@@ -147,15 +152,10 @@ def _study_options(command: Any) -> Any:
     return command
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EXIT_CODES)
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
 def commands() -> None:
-    r"""Simulate multi-region failover: recovery time, data loss and split-brain.
-
-    \b
-    Exit codes: 0 passed, 1 a budget failed, 2 usage or invalid scenario,
-    3 inconclusive, 4 internal error, 130 interrupted.
-    """
+    """Simulate multi-region failover: recovery time, data loss and split-brain."""
 
 
 @commands.command("run")

@@ -42,7 +42,7 @@ def event_rows(trace: Trace) -> list[tuple[str, ...]]:
         event = trace.events[index]
         caused = event.cause != NO_EVENT
         took = duration(event.at_s - trace.events[event.cause].at_s) if caused else ""
-        why = f"because of #{event.cause}" if caused else ""
+        why = f"#{event.cause}" if caused else ""
         when = after_fault(event.at_s, trace)
         rows.append((str(index), when, event.kind, event.subject, why, took, event.phase, event.note))
     return rows

@@ -99,23 +99,25 @@ def ecdf(results: Results, metric: str = "rto", ax: Axes | None = None, *, label
     kind = BY_NAME[split_column(column)[0]].kind
     unit, scale = _unit_of(ax, kind, max([*finite[-1:], *limits, 0.0]))
     ranks = np.unique(np.linspace(0, len(finite), min(len(finite), MOST_STEPS) + 1).round().astype(int))
-    steps = np.concatenate([[0.0], finite])[ranks] / scale
+    end = 1.05 * max([*finite[-1:], *limits, 0.0]) / scale or 1.0
+    steps = np.append(np.concatenate([[0.0], finite])[ranks] / scale, end)
+    ranks = np.append(ranks, ranks[-1])
     colour = _next_colour(ax)
     ax.step(steps, ranks / sample.n, where="post", color=colour, label=label or results.scenario.name, linewidth=1.8)
     low, high = np.transpose([clopper_pearson(int(rank), sample.n) for rank in ranks])
     ax.fill_between(steps, low, high, step="post", color=colour, alpha=0.18, linewidth=0)
     for budget in results.scenario.budgets:
         if budget.column == column and budget.level != "off":
-            _budget_line(ax, budget.limit / scale, budget.text)
+            _budget_line(ax, budget.limit / scale, budget.text, end)
     if sample.unfinished:
         _unfinished_mark(ax, 1 - sample.unfinished / sample.n, sample.unfinished, sample.n, colour)
     ax.set_ylim(0, 1.02)
-    ax.set_xlim(left=0)
+    ax.set_xlim(0, end if len(ax.lines) == 1 + len(limits) else max(end, ax.get_xlim()[1]))
     ax.set_xlabel(f"{pretty_column(column)}{f' ({unit})' if unit else ''}")
     ax.set_ylabel("share of trials")
     ax.yaxis.set_major_formatter(_percent())
     ax.grid(visible=True, alpha=0.25)
-    ax.legend(loc="lower right", frameon=False)
+    ax.legend(loc="lower right", framealpha=0.9, edgecolor="none")
     return ax
 
 
@@ -163,7 +165,7 @@ def restored(
     times = results.curve_times_s / scale
     colour = _next_colour(ax)
     labels = split_column(name)[1]
-    shown = label or f"{results.scenario.name}: {labels['service']} {labels['op']}"
+    shown = f"{label or results.scenario.name}: {labels['service']} {labels['op']}"
     ax.plot(times, mean, color=colour, label=shown, linewidth=1.8)
     ax.fill_between(times, low, high, color=colour, alpha=0.18, linewidth=0)
     right = _interesting_until(results.curve_times_s, low) / scale
@@ -171,9 +173,10 @@ def restored(
     ax.set_ylim(0, 1.02)
     ax.set_xlabel(f"time since the fault ({unit})")
     ax.set_ylabel("affected traffic served again")
+    ax.set_title("mean, and the band of 5 % to 95 % of trials", loc="right", fontsize="small")
     ax.yaxis.set_major_formatter(_percent())
     ax.grid(visible=True, alpha=0.25)
-    ax.legend(loc="lower right", frameon=False)
+    ax.legend(loc="lower right", framealpha=0.9, edgecolor="none")
     return ax
 
 
@@ -203,12 +206,12 @@ def phases(results: Results, ax: Axes | None = None) -> Axes:
         raise ResultsError(message)
     ax = _axes(ax, height=1.6 + 0.55 * len(tables))
     unit, scale = _unit_of(ax, "duration", max(table.total_s for table in tables))
-    names = [table.label for table in tables]
+    names = [table.label.replace(", ", "\n", 1) for table in tables]
     left = np.zeros(len(tables))
     for part in PHASES:
         lengths = np.array([table.parts.get(part, 0.0) for table in tables]) / scale
         if lengths.max() > 0:
-            colour, hatch = _PHASE_STYLE[part]
+            colour, hatch = phase_style(part)
             shown = part.replace("_", " ")
             ax.barh(names, lengths, left=left, color=colour, hatch=hatch, edgecolor="white", linewidth=0.5, label=shown)
             left += lengths
@@ -216,8 +219,21 @@ def phases(results: Results, ax: Axes | None = None) -> Axes:
     ax.set_xlabel(f"recovery time ({unit})")
     ax.grid(visible=True, axis="x", alpha=0.25)
     ax.set_axisbelow(True)
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.28 if len(tables) < 4 else -0.16), ncols=5, frameon=False)
+    ax.legend(
+        loc="lower center",
+        bbox_to_anchor=(0.5, 1.0),
+        ncols=5,
+        columnspacing=1.0,
+        handlelength=1.2,
+        frameon=False,
+        fontsize="small",
+    )
     return ax
+
+
+def phase_style(phase: str) -> tuple[str, str]:
+    """Return colour and hatching of a phase (one of :data:`mrsim.trace.PHASES`), the same in every picture."""
+    return _PHASE_STYLE[phase]
 
 
 def _axes(ax: Axes | None, height: float = 4.0) -> Axes:
@@ -252,19 +268,20 @@ def _unit_of(ax: Axes, kind: str, largest: float) -> tuple[str, float]:
     return "s", 1.0
 
 
-def _budget_line(ax: Axes, at: float, text: str) -> None:
-    """Draw a budget's limit with its text along it, once however many studies share the axes."""
+def _budget_line(ax: Axes, at: float, text: str, right: float) -> None:
+    """Draw a budget's limit with its text along it on the side with room, once for all studies on the axes."""
     if any(line.get_gid() == f"budget {text}" for line in ax.lines):
         return
+    roomy = at > 0.08 * right
     ax.axvline(at, color=BLACK, linestyle="--", linewidth=1, gid=f"budget {text}")
     ax.annotate(
         text,
         (at, 0.5),
         xycoords=("data", "axes fraction"),
-        xytext=(-3, 0),
+        xytext=(-3 if roomy else 3, 0),
         textcoords="offset points",
         rotation=90,
-        ha="right",
+        ha="right" if roomy else "left",
         va="center",
         fontsize="small",
     )

@@ -19,7 +19,7 @@ _EVENTS = (
     Column("#", "right"),
     Column("after the fault", "right"),
     Column("what"),
-    Column("where", wraps=True),
+    Column("where"),
     Column("because of", "right"),
     Column("which took", "right"),
     Column("spent on"),
@@ -91,7 +91,7 @@ def _what_happened(page: Page, trace: Trace) -> None:
 
 
 def _who_could_write(page: Page, name: str, store: StoreTrace, trace: Trace) -> None:
-    page.heading(f"Who could write: {name}", "a history is one line of WAL; commits before its fork are shared")
+    page.heading(f"Who could write to {name}", "a history is one line of WAL; commits before its fork are shared")
     for index, history in enumerate(store.histories):
         if history.parent < 0:
             text = f"history {index}: {history.node}, from the start"
