@@ -58,21 +58,24 @@ class WorkerError(MrsimError):
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A chunk to run: everything a worker needs, pickled once for the whole study."""
+    """A chunk to run."""
 
-    payload: bytes
     seed: int
     first: int
     count: int
 
 
-def tasks_of(build: Build, scenario: Scenario, seed: int, trials: int) -> list[Task]:
+def tasks_of(seed: int, trials: int) -> list[Task]:
     """Cut a study into tasks of :data:`~mrsim.study.collect.CHUNK` trials, in order."""
-    payload = pickle.dumps((build, scenario))
-    return [Task(payload, seed, first, min(CHUNK, trials - first)) for first in range(0, trials, CHUNK)]
+    return [Task(seed, first, min(CHUNK, trials - first)) for first in range(0, trials, CHUNK)]
 
 
-def run_task(task: Task) -> Chunk:
+def job_of(build: Build, scenario: Scenario) -> bytes:
+    """Return what a worker needs besides its tasks, pickled once for the whole study."""
+    return pickle.dumps((build, scenario))
+
+
+def run_task(job: bytes, task: Task) -> Chunk:
     """Run one chunk in a worker.
 
     Raises
@@ -80,7 +83,7 @@ def run_task(task: Task) -> Chunk:
     SimulationError
         If an invariant broke, or anything else went wrong inside a trial; it names the trial.
     """
-    return _run(_built(task.payload, threading.get_ident()), task)
+    return _run(_built(job, threading.get_ident()), task)
 
 
 def run_here(tasks: Iterable[Task], run_chunk: RunChunk) -> Iterator[Chunk]:
@@ -88,7 +91,7 @@ def run_here(tasks: Iterable[Task], run_chunk: RunChunk) -> Iterator[Chunk]:
     return (_run(run_chunk, task) for task in tasks)
 
 
-def run_on_cores(tasks: Iterable[Task], workers: int) -> Iterator[Chunk]:
+def run_on_cores(job: bytes, tasks: Iterable[Task], workers: int) -> Iterator[Chunk]:
     """Run the tasks in worker processes and yield chunks as they are done.
 
     A worker that dies costs the chunks that were under way: they are run again one at a time, each in a process of its
@@ -102,14 +105,14 @@ def run_on_cores(tasks: Iterable[Task], workers: int) -> Iterator[Chunk]:
     left = deque(tasks)
     while left:
         with _Pool(min(workers, len(left))) as pool:
-            lost = yield from _drain(pool, left, AHEAD * workers)
+            lost = yield from _drain(pool, job, left, AHEAD * workers)
         for task in lost:
             with _Pool(1) as pool:
-                if (yield from _drain(pool, deque([task]), 1)):
+                if (yield from _drain(pool, job, deque([task]), 1)):
                     raise _worker_error(task)
 
 
-def run_on_executor(tasks: Iterable[Task], executor: Executor) -> Iterator[Chunk]:
+def run_on_executor(job: bytes, tasks: Iterable[Task], executor: Executor) -> Iterator[Chunk]:
     """Run the tasks on an executor that is handed in, and yield chunks as they are done; it is left running.
 
     Raises
@@ -117,7 +120,7 @@ def run_on_executor(tasks: Iterable[Task], executor: Executor) -> Iterator[Chunk
     WorkerError
         If the executor breaks.
     """
-    lost = yield from _drain(executor, deque(tasks), AHEAD * usable_cores())
+    lost = yield from _drain(executor, job, deque(tasks), AHEAD * usable_cores())
     if lost:
         raise _worker_error(lost[0])
 
@@ -145,7 +148,7 @@ def _ignore_interruptions() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _drain(executor: Executor, left: deque[Task], ahead: int) -> Generator[Chunk, None, list[Task]]:
+def _drain(executor: Executor, job: bytes, left: deque[Task], ahead: int) -> Generator[Chunk, None, list[Task]]:
     """Run tasks from the left of a queue and yield chunks; return the tasks that a broken executor took with it.
 
     Whatever ends it, chunks that were finished by then are yielded first.
@@ -154,7 +157,7 @@ def _drain(executor: Executor, left: deque[Task], ahead: int) -> Generator[Chunk
     try:
         while left or under_way:
             while left and len(under_way) < ahead:
-                under_way[executor.submit(run_task, left[0])] = left[0]
+                under_way[executor.submit(run_task, job, left[0])] = left[0]
                 left.popleft()
             for future in wait(under_way, return_when=FIRST_COMPLETED).done:
                 chunk = future.result()
@@ -181,9 +184,9 @@ def _finished(under_way: dict[Future[Chunk], Task]) -> Iterator[Chunk]:
 
 
 @functools.lru_cache(maxsize=16)
-def _built(payload: bytes, thread: int) -> RunChunk:
+def _built(job: bytes, thread: int) -> RunChunk:
     """Return this process's chunk function: a simulator is built once, and never shared between threads."""
-    build, scenario = pickle.loads(payload)  # made by tasks_of, in the process that started this one
+    build, scenario = pickle.loads(job)  # made by job_of, in the process that started this one
     made: RunChunk = build(scenario)
     return made
 

@@ -15,6 +15,7 @@ from mrsim.study.executors import (
     Build,
     RunChunk,
     Task,
+    job_of,
     run_here,
     run_on_cores,
     run_on_executor,
@@ -95,7 +96,7 @@ def run(
     progress
         Called with the trials finished and the trials asked for, after every chunk.
     build
-        Makes the function that runs consecutive trials; a module-level function.
+        Makes the function that runs consecutive trials; for more than this process, a module-level function.
 
     Raises
     ------
@@ -122,7 +123,7 @@ def run(
         return Results.of(scenario, collector.collected(), origin)
 
     try:
-        for chunk in _chunks(tasks_of(build, scenario, seed, trials), build, scenario, workers, executor):
+        for chunk in _chunks(tasks_of(seed, trials), build, scenario, workers, executor):
             collector.add(chunk)
             if progress is not None:
                 progress(collector.done, trials)
@@ -156,17 +157,17 @@ def _chunks(
 ) -> Iterator[Chunk]:
     """Yield the chunks of a study as they are done."""
     if executor is not None:
-        yield from run_on_executor(tasks, executor)
+        yield from run_on_executor(job_of(build, scenario), tasks, executor)
         return
     if workers is not None and workers > 1 and len(tasks) > 1:
-        yield from run_on_cores(tasks, workers)
+        yield from run_on_cores(job_of(build, scenario), tasks, workers)
         return
     run_chunk = build(scenario)
     started = time.perf_counter()
     yield from run_here(tasks[:1], run_chunk)
     expected_s = (time.perf_counter() - started) * (len(tasks) - 1)
     if workers is None and usable_cores() > 1 and expected_s > WORTH_STARTING_S:
-        yield from run_on_cores(tasks[1:], usable_cores())
+        yield from run_on_cores(job_of(build, scenario), tasks[1:], usable_cores())
     else:
         yield from run_here(tasks[1:], run_chunk)
 

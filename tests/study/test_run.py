@@ -1,0 +1,186 @@
+"""Studies: the same bytes however they are run, and what is left when something goes wrong."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mrsim.errors import SimulationError
+from mrsim.study.collect import CHUNK
+from mrsim.study.executors import WorkerError, tasks_of
+from mrsim.study.results import Results
+from mrsim.study.run import Interrupted, run
+from tests.study import fakes
+
+TRIALS = 4 * CHUNK + 100
+SCENARIO = fakes.scenario(fakes.budget(fakes.LOSS, "p95 < 20"))
+
+
+def saved(results: Results, path: Path) -> bytes:
+    results.save(path)
+    return path.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def here() -> Results:
+    """The study, run in this process."""
+    return run(SCENARIO, trials=TRIALS, seed=5, workers=1, build=fakes.build)
+
+
+def test_chunks_are_of_one_size_whatever_runs_them() -> None:
+    tasks = tasks_of(5, TRIALS)
+    assert [(task.first, task.count) for task in tasks] == [(0, 256), (256, 256), (512, 256), (768, 256), (1024, 100)]
+
+
+def test_worker_processes_give_the_same_bytes(here: Results, tmp_path: Path) -> None:
+    there = run(SCENARIO, trials=TRIALS, seed=5, workers=2, build=fakes.build)
+    assert saved(there, tmp_path / "there") == saved(here, tmp_path / "here")
+
+
+@pytest.mark.parametrize("kind", ["threads", "processes"])
+def test_any_executor_gives_the_same_bytes_and_is_left_running(kind: str, here: Results, tmp_path: Path) -> None:
+    made: Executor = ThreadPoolExecutor(3) if kind == "threads" else ProcessPoolExecutor(1, get_context("spawn"))
+    with made as executor:
+        there = run(SCENARIO, trials=TRIALS, seed=5, executor=executor, build=fakes.build)
+        assert executor.submit(abs, -1).result() == 1
+    assert saved(there, tmp_path / "there") == saved(here, tmp_path / "here")
+
+
+def test_without_a_number_of_workers_short_work_stays_here(
+    here: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mrsim.study.run.run_on_cores", None)
+    assert saved(run(SCENARIO, trials=TRIALS, seed=5, build=fakes.build), tmp_path / "a") == saved(here, tmp_path / "b")
+
+
+def test_without_a_number_of_workers_long_work_goes_to_all_cores(
+    here: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mrsim.study.run.WORTH_STARTING_S", 0.0)
+    monkeypatch.setattr("mrsim.study.run.usable_cores", lambda: 2)
+    assert saved(run(SCENARIO, trials=TRIALS, seed=5, build=fakes.build), tmp_path / "a") == saved(here, tmp_path / "b")
+
+
+def test_the_values_are_those_of_each_trial_alone(here: Results) -> None:
+    for trial in (0, 255, 256, 700, TRIALS - 1):
+        alone = fakes.fake_measures(5, trial, 1)
+        assert here.trials.loc[trial].tolist() == pytest.approx([v[0] for v in alone.values.values()], nan_ok=True)
+        assert here.status.loc[trial].tolist() == [status[0] for status in alone.status.values()]
+        assert np.array_equal(here.curves[fakes.CURVE][trial], alone.curves[fakes.CURVE][0])
+
+
+def test_more_trials_begin_with_the_fewer(here: Results) -> None:
+    fewer = run(SCENARIO, trials=300, seed=5, workers=1, build=fakes.build)
+    assert fewer.trials.equals(here.trials.iloc[:300])
+
+
+def test_a_seed_is_drawn_and_recorded() -> None:
+    first = run(SCENARIO, trials=10, build=fakes.build)
+    again = run(SCENARIO, trials=10, seed=first.seed, build=fakes.build)
+    assert again.trials.equals(first.trials)
+    assert run(SCENARIO, trials=10, build=fakes.build).seed != first.seed
+
+
+def test_progress_ends_at_the_number_asked_for() -> None:
+    seen: list[tuple[int, int]] = []
+    run(SCENARIO, trials=TRIALS, seed=5, workers=1, build=fakes.build, progress=lambda *at: seen.append(at))
+    assert seen == [(done, TRIALS) for done in (256, 512, 768, 1024, TRIALS)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ({"trials": 0}, ValueError),
+        ({"trials": 10.0}, TypeError),
+        ({"trials": True}, TypeError),
+        ({"seed": -1}, ValueError),
+        ({"seed": "1"}, TypeError),
+        ({"workers": 0}, ValueError),
+    ],
+)
+def test_arguments_out_of_range_are_refused(arguments: dict[str, Any], error: type[Exception]) -> None:
+    with pytest.raises(error, match=f"{next(iter(arguments))} must be"):
+        run(SCENARIO, build=fakes.build, **arguments)
+
+
+def test_workers_and_executor_exclude_each_other() -> None:
+    with ThreadPoolExecutor(1) as executor, pytest.raises(ValueError, match="cannot be given together"):
+        run(SCENARIO, trials=10, workers=2, executor=executor, build=fakes.build)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_whatever_goes_wrong_in_a_trial_names_seed_and_trial(workers: int) -> None:
+    with pytest.raises(SimulationError, match="ZeroDivisionError: by zero") as caught:
+        run(SCENARIO, trials=TRIALS, seed=5, workers=workers, build=fakes.build_broken)
+    assert (caught.value.seed, caught.value.trial) == (5, fakes.BROKEN_TRIAL)
+
+
+def test_what_only_goes_wrong_together_names_the_chunk() -> None:
+    def build(_: object) -> Any:
+        def run_chunk(seed: int, first: int, count: int) -> Any:
+            if count > 1:
+                raise ValueError("shape")
+            return fakes.build(SCENARIO)(seed, first, count)
+
+        return run_chunk
+
+    with pytest.raises(SimulationError, match="only when trials 0 to 9 are run together"):
+        run(SCENARIO, trials=10, seed=5, workers=1, build=build)
+
+
+def test_a_worker_that_dies_costs_its_chunk_only(
+    here: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(fakes.DIES_FILE, str(tmp_path / "deaths"))
+    there = run(SCENARIO, trials=TRIALS, seed=5, workers=2, build=fakes.build_dies_once)
+    assert (tmp_path / "deaths").read_text() == "1"
+    assert saved(there, tmp_path / "there") == saved(here, tmp_path / "here")
+
+
+def test_a_worker_that_dies_twice_names_the_trials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(fakes.DIES_FILE, str(tmp_path / "deaths"))
+    with pytest.raises(WorkerError, match="trials 512 to 767") as caught:
+        run(SCENARIO, trials=TRIALS, seed=5, workers=2, build=fakes.build_dies_always)
+    assert (tmp_path / "deaths").read_text() == "2"
+    assert (caught.value.seed, caught.value.first, caught.value.last) == (5, 512, 767)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_interruption_keeps_what_was_finished(workers: int, here: Results) -> None:
+    def interrupt(done: int, _: int) -> None:
+        if done >= 2 * CHUNK and not asked.is_set():
+            asked.set()
+            os.kill(os.getpid(), signal.SIGINT)
+
+    asked = threading.Event()
+    with pytest.raises(Interrupted) as caught:
+        run(SCENARIO, trials=TRIALS, seed=5, workers=workers, build=fakes.build_slow, progress=interrupt)
+    partial = caught.value.partial
+    assert partial is not None
+    assert not partial.complete
+    assert 2 * CHUNK <= partial.n < TRIALS
+    assert partial.provenance["trials"] == partial.n
+    assert partial.trials.equals(here.trials.loc[partial.trials.index])
+    assert set(partial.episodes["trial"]) <= set(partial.trials.index)
+    assert "of 1124 trials" in repr(partial)
+
+
+def test_an_interruption_before_the_first_chunk_has_nothing_to_keep() -> None:
+    def build(_: object) -> Any:
+        def run_chunk(*_: int) -> Any:
+            raise KeyboardInterrupt
+
+        return run_chunk
+
+    with pytest.raises(Interrupted) as caught:
+        run(SCENARIO, trials=10, seed=5, workers=1, build=build)
+    assert caught.value.partial is None
+    assert not isinstance(caught.value, Exception), "code that catches errors must not catch the wish to stop"
