@@ -184,7 +184,7 @@ class Phases:
         base = self.population.lattice(stratum.points)[dimension]
         if rotation:
             base = base + rotation * GOLDEN
-        value = shifts[:, dimension, None] + base
+        value: Floats = shifts[:, dimension, None] + base
         value -= np.floor(value)
         np.clip(value, _LOWEST, _HIGHEST, out=value)
         return value

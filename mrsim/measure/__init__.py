@@ -1,0 +1,156 @@
+"""What a chunk of trials meant: traces to intervals to clients to metrics, all trials of the chunk at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mrsim.measure.bins import Bins, Fate, bins_of
+from mrsim.measure.chains import Chains
+from mrsim.measure.columns import Measures, Status
+from mrsim.measure.intervals import Outages, curve_times_s
+from mrsim.measure.latency import put_latency
+from mrsim.measure.ledger import Ledger, Load
+from mrsim.measure.loss import put_loss
+from mrsim.measure.recovery import put_recovery
+from mrsim.measure.splitbrain import Episode, decided_s, dual_s, put_failovers, put_split_brain
+from mrsim.routes import Routes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from mrsim.population import Population
+    from mrsim.rng import Draws
+    from mrsim.scenario.model import Scenario
+    from mrsim.slabs import Piece
+    from mrsim.trace import Trace
+
+    Floats = NDArray[np.float64]
+    Bools = NDArray[np.bool_]
+
+__all__ = ["Measures", "Status", "measure"]
+
+
+def measure(scenario: Scenario, population: Population, traces: Sequence[Trace], draws: Draws) -> Measures:
+    """Return every metric of a chunk of trials.
+
+    Parameters
+    ----------
+    scenario, population
+        The resolved scenario and its points.
+    traces
+        Traces of consecutive trials.
+    draws
+        Draws of the same trials: the population's phases are made from them.
+
+    Returns
+    -------
+    Measures
+        Columns in an order that depends on the scenario alone.
+
+    Raises
+    ------
+    ValueError
+        If the draws are not of as many trials as there are traces.
+    """
+    if draws.count != len(traces):
+        message = f"{len(traces)} traces, but draws of {draws.count} trials"
+        raise ValueError(message)
+    chunk = _Chunk(scenario, population, traces, draws)
+    measures = chunk.measures
+    for service, model in scenario.services.items():
+        if model.reads or model.writes is None:
+            outages = chunk.outages()
+            for slab in chunk.routes.reads(service):
+                outages.add(slab)
+            put_recovery(measures, scenario, service, "read", outages.finish(), None, chunk.early, chunk.chains)
+    episodes: list[Episode] = []
+    for store in scenario.stores:
+        episodes += _measure_store(chunk, store)
+    for service in scenario.services:
+        put_latency(measures, scenario, service, chunk.routes)
+    measures.episodes = _table(episodes)
+    return measures
+
+
+class _Chunk:
+    """What all measures of a chunk share."""
+
+    def __init__(self, scenario: Scenario, population: Population, traces: Sequence[Trace], draws: Draws) -> None:
+        self.scenario = scenario
+        self.population = population
+        self.traces = traces
+        self.routes = Routes(scenario, population, population.phases(draws), traces)
+        self.chains = Chains(traces)
+        self.early: Bools = np.array([trace.stopped_early for trace in traces], dtype=bool)
+        faults = np.array([trace.fault_s for trace in traces])
+        # without a fault any outage counts, from the beginning
+        self.since_s: Floats = np.where(np.isfinite(faults), faults, 0.0)
+        self.measures = Measures(draws.first, draws.count, curve_times_s=curve_times_s(scenario.horizon))
+
+    def outages(self) -> Outages:
+        return Outages(self.population, self.since_s, self.scenario.horizon, self.scenario.stable_for)
+
+
+def _measure_store(chunk: _Chunk, store: str) -> list[Episode]:
+    scenario, traces = chunk.scenario, chunk.traces
+    services = [name for name, service in scenario.services.items() if service.writes == store]
+    bins = [bins_of(trace.stores[store]) for trace in traces]
+    phase_s = np.array([trace.burst_phase_s.get(store, 0.0) for trace in traces])
+    dual = {index for index, trace in enumerate(traces) if dual_s(trace.stores[store], scenario.horizon)}
+    judged_s = np.array([decided_s(trace, store) for trace in traces])
+    load = Load(scenario.stores[store], phase_s)
+    ledger = Ledger(load, bins, scenario.horizon, max(len(services), 1), dual, judged_s)
+    durable_differs = _loses_after(chunk, bins)
+    for service in services:
+        _measure_writes(chunk, service, ledger, bins, durable_differs)
+    put_loss(chunk.measures, store, ledger, traces)
+    episodes = put_split_brain(chunk.measures, store, services, ledger, chunk.routes, dual)
+    put_failovers(chunk.measures, store, ledger, traces)
+    return episodes
+
+
+def _loses_after(chunk: _Chunk, bins: Sequence[Bins]) -> bool:
+    """Whether any trial has commits after the fault that are acknowledged and not kept."""
+    return any(
+        b.fate.acknowledged and b.fate is not Fate.KEPT and b.end_s > since
+        for trial, since in zip(bins, chunk.since_s.tolist(), strict=True)
+        for b in trial.bins
+    )
+
+
+def _measure_writes(chunk: _Chunk, service: str, ledger: Ledger, bins: Sequence[Bins], durable_differs: bool) -> None:
+    def pieces(trial: int, node: str) -> Sequence[Piece]:
+        return bins[trial].pieces.get(node, ())
+
+    outages, durable = chunk.outages(), chunk.outages()
+    for slab in chunk.routes.writes(service, pieces):
+        ledger.add(slab)
+        outages.add(slab, ledger.accepted(slab, Fate.KEPT, Fate.LOST, Fate.DIVERGENT, Fate.PENDING))
+        if durable_differs:
+            durable.add(slab, ledger.accepted(slab, Fate.KEPT))
+    put_recovery(
+        chunk.measures,
+        chunk.scenario,
+        service,
+        "write",
+        outages.finish(),
+        durable.finish() if durable_differs else None,
+        chunk.early,
+        chunk.chains,
+    )
+
+
+def _table(episodes: Sequence[Episode]) -> dict[str, NDArray[np.generic]]:
+    episodes = sorted(episodes, key=lambda episode: (episode.trial, episode.store, episode.start_s))
+    return {
+        "trial": np.array([episode.trial for episode in episodes], dtype=np.int64),
+        "store": np.array([episode.store for episode in episodes], dtype=str),
+        "kind": np.array([episode.kind for episode in episodes], dtype=str),
+        "start_s": np.array([episode.start_s for episode in episodes], dtype=np.float64),
+        "end_s": np.array([episode.end_s for episode in episodes], dtype=np.float64),
+        "nodes": np.array([" ".join(episode.nodes) for episode in episodes], dtype=str),
+    }

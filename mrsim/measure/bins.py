@@ -1,0 +1,135 @@
+"""The commit times of one store and trial, sorted into bins: where commits went and what became of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+from mrsim.spans import Interval, intersect, unite
+from mrsim.trace import INF, NO_EVENT
+
+if TYPE_CHECKING:
+    from mrsim.slabs import Piece
+    from mrsim.trace import AckSpan, StoreTrace
+
+
+class Fate(IntEnum):
+    """What became of the commits of a bin (the model's write ledger)."""
+
+    KEPT = 0
+    LOST = 1
+    DIVERGENT = 2
+    PENDING = 3
+    SURVIVED = 4
+    GONE = 5
+
+    @property
+    def acknowledged(self) -> bool:
+        """Whether the client was told that it was committed."""
+        return self <= Fate.PENDING
+
+    @property
+    def absent(self) -> bool:
+        """Whether it was acknowledged and is not in the surviving history."""
+        return self in (Fate.LOST, Fate.DIVERGENT)
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """An interval of commit times on one node and history in which all commits share one fate."""
+
+    start_s: float
+    end_s: float
+    node: str
+    history: int
+    fate: Fate
+    event: int
+
+
+@dataclass(frozen=True, slots=True)
+class Bins:
+    """All bins of one store and trial, ascending by node and time, and the same as labelled pieces of each node."""
+
+    bins: tuple[Bin, ...]
+    pieces: dict[str, tuple[Piece, ...]]
+
+
+def kept_until_s(store: StoreTrace) -> dict[int, float]:
+    """Return, per history on the surviving chain, the commit time from which on its commits are not part of it."""
+    kept: dict[int, float] = {}
+    index, until = store.surviving, INF
+    while index != NO_EVENT and index not in kept:
+        kept[index] = until
+        until = store.histories[index].forked_at_s
+        index = store.histories[index].parent
+    return kept
+
+
+def acknowledging(spans: list[AckSpan]) -> tuple[Interval, ...]:
+    """Return when a node could acknowledge."""
+    return tuple(
+        (span.start_s, span.acked_until_s, span.began_by) for span in spans if span.acked_until_s > span.start_s
+    )
+
+
+def bins_of(store: StoreTrace) -> Bins:
+    """Sort all commit times of a store into bins.
+
+    Absent commits are divergent while another node could acknowledge, lost otherwise. While no history has been chosen,
+    acknowledged commits of the surviving history that no running node holds are pending; unacknowledged ones count as
+    gone.
+    """
+    kept = kept_until_s(store)
+    could = {node: acknowledging(spans) for node, spans in store.acks.items()}
+    bins: list[Bin] = []
+    pieces: dict[str, tuple[Piece, ...]] = {}
+    for node, spans in store.acks.items():
+        first = len(bins)
+        others = unite([could[other] for other in could if other != node]) if len(could) > 1 else ()
+        for span in spans:
+            bins.extend(_bins_of_span(store, node, span, kept, others))
+        pieces[node] = tuple((b.start_s, b.end_s, b.event, first + index) for index, b in enumerate(bins[first:]))
+    return Bins(tuple(bins), pieces)
+
+
+def _bins_of_span(
+    store: StoreTrace, node: str, span: AckSpan, kept: dict[int, float], others: tuple[Interval, ...]
+) -> list[Bin]:
+    until = kept.get(span.history, -INF)
+    pending = INF
+    if span.history == store.surviving and not store.decided:
+        pending = store.replicated_until_s
+    found: list[Bin] = []
+
+    def put(start: float, end: float, fate: Fate) -> None:
+        if end > start:
+            found.append(Bin(start, end, node, span.history, fate, span.began_by))
+
+    start, acked, end = span.start_s, span.acked_until_s, span.end_s
+    whole = min(until, pending)
+    put(start, min(acked, whole), Fate.KEPT)
+    if until < INF:
+        for begin, finish, divergent in _split(max(start, until), acked, others):
+            put(begin, finish, Fate.DIVERGENT if divergent else Fate.LOST)
+    else:
+        put(max(start, pending), acked, Fate.PENDING)
+    put(acked, min(end, whole), Fate.SURVIVED)
+    put(max(acked, whole), end, Fate.GONE)
+    return found
+
+
+def _split(start: float, end: float, others: tuple[Interval, ...]) -> list[tuple[float, float, bool]]:
+    """Split [start, end) where other nodes could acknowledge too."""
+    if end <= start:
+        return []
+    found: list[tuple[float, float, bool]] = []
+    at = start
+    for begin, finish, _ in intersect(((start, end, NO_EVENT),), others):
+        if begin > at:
+            found.append((at, begin, False))
+        found.append((begin, finish, True))
+        at = finish
+    if at < end:
+        found.append((at, end, False))
+    return found

@@ -1,0 +1,172 @@
+"""What the time of an outage was spent on: back from each client's recovery along the causes of what ended it.
+
+The last of three things lets a client's requests through again: its program follows the record, its region's instances
+follow the endpoint, or the way opens (ties: the way first, then the endpoint). From that thing's event the chain of
+causes leads back to the fault; the time between two events of the chain was spent on the later one's phase.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mrsim.trace import INF, NO_EVENT, PHASES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from mrsim.measure.intervals import Outages
+    from mrsim.slabs import Slab
+    from mrsim.trace import Event, Trace
+
+    Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
+
+NUMBER = {name: index for index, name in enumerate(PHASES)}
+_OPEN, _NODE, _REGION = 0, 1, 2
+_MOST_LINKS = 1000
+
+
+def chain(events: Sequence[Event], last: int) -> list[tuple[float, int]]:
+    """Return the boundaries of a chain of causes: (start of a stretch, its phase), ascending, the first at -infinity.
+
+    What lies before the root is the root's own wait: repair if a fault's end is the root, detection otherwise. An event
+    that names no phase counts to what it led to.
+    """
+    found: list[tuple[float, int]] = []
+    until, phase, index = INF, "", last
+    for _ in range(_MOST_LINKS):
+        event = events[index]
+        until = min(until, event.at_s)
+        phase = event.phase or phase
+        if event.cause == NO_EVENT:
+            ended = event.kind == "fault-ends"
+            found.append((-INF, NUMBER["repair" if ended else "detection"]))
+            break
+        found.append((min(until, events[event.cause].at_s), NUMBER[phase or "detection"]))
+        index = event.cause
+    return found[::-1]
+
+
+class Chains:
+    """Phases of clients' outages in a chunk of traces."""
+
+    def __init__(self, traces: Sequence[Trace]) -> None:
+        self._traces = traces
+        self._known: dict[tuple[int, int], tuple[list[tuple[float, int]], float, int]] = {}
+
+    def phases_s(self, outages: Outages, trial: Ints, point: Ints) -> Floats:
+        """Return how long each phase of a client's outage lasted.
+
+        Parameters
+        ----------
+        outages
+            Outages of the chunk, finished.
+        trial, point
+            Which affected clients, shape ``(n,)`` each.
+
+        Returns
+        -------
+        numpy.ndarray
+            Seconds, shape ``(n, len(PHASES))``; a row adds up to the outage, for an unfinished one up to the horizon.
+        """
+        result = np.zeros((len(trial), len(PHASES)))
+        first_fail = outages.first_fail_s[trial, point]
+        recovered = outages.recovered_s[trial, point]
+        finished = recovered < outages.horizon_s
+        result[~finished, NUMBER["unresolved"]] = outages.horizon_s - first_fail[~finished]
+        way = np.where(finished, outages.way[trial, point], -1)
+        for number in range(len(outages.ways)):
+            some = np.flatnonzero(way == number)
+            if len(some):
+                slab = outages.ways[number]
+                first = outages.population.cohorts[slab.cohort].columns.start
+                row = _rows_of(slab, trial[some], len(outages.since_s))
+                self._explain(
+                    result, slab, some, trial[some], row, point[some] - first, first_fail[some], recovered[some]
+                )
+        return result
+
+    def _explain(
+        self,
+        result: Floats,
+        slab: Slab,
+        some: Ints,
+        trial: Ints,
+        row: Ints,
+        column: Ints,
+        first_fail: Floats,
+        recovered: Floats,
+    ) -> None:
+        opened = slab.open_from_s[row]
+        region = np.full(len(row), -np.inf) if slab.region_from_s is None else slab.region_from_s[row, column]
+        node = np.full(len(row), -np.inf) if slab.node_from_s is None else slab.node_from_s[row, column]
+        last = np.where(opened >= np.maximum(region, node), _OPEN, np.where(node >= region, _NODE, _REGION))
+        for kind, events in ((_OPEN, slab.open_event), (_NODE, slab.node_event), (_REGION, slab.region_event)):
+            mine = np.flatnonzero(last == kind)
+            if not len(mine):
+                continue
+            starts, phases, own = self._packed(trial[mine], events[row[mine]], kind)
+            seen = None
+            if kind == _NODE and slab.node_seen_s is not None:
+                seen = np.maximum(slab.node_seen_s[row[mine], column[mine]], starts[own, -1])
+            _add(result, some[mine], starts[own], phases[own], seen, first_fail[mine], recovered[mine])
+
+    def _packed(self, trial: Ints, event: Ints, kind: int) -> tuple[Floats, Ints, Ints]:
+        """Return padded starts and phases of the chains that occur, and which one each client has."""
+        trials, own = np.unique(trial, return_inverse=True)
+        firsts = np.zeros(len(trials), dtype=np.int64)
+        firsts[own] = event
+        chains = [self._chain(int(t), int(e), kind) for t, e in zip(trials, firsts, strict=True)]
+        width = max(map(len, chains))
+        starts = np.full((len(chains), width), -np.inf)
+        phases = np.zeros((len(chains), width), dtype=np.int64)
+        for index, links in enumerate(chains):
+            starts[index, width - len(links) :] = [start for start, _ in links]
+            phases[index, width - len(links) :] = [phase for _, phase in links]
+        return starts, phases, own
+
+    def _chain(self, trial: int, event: int, kind: int) -> list[tuple[float, int]]:
+        """The chain up to the event, and the stretch from the event to the recovery."""
+        if event == NO_EVENT:
+            return [(-INF, NUMBER["repair" if kind == _OPEN else "propagation"])]
+        key = (trial, event)
+        found = self._known.get(key)
+        if found is None:
+            events = self._traces[trial].events
+            phase = NUMBER[events[event].phase or "repair"]
+            found = self._known[key] = (chain(events, event), events[event].at_s, phase)
+        links, at_s, phase = found
+        return [*links, (at_s, phase if kind == _OPEN else NUMBER["propagation"])]
+
+
+def _rows_of(slab: Slab, trial: Ints, count: int) -> Ints:
+    if isinstance(slab.rows, slice):
+        return trial
+    place = np.zeros(count, dtype=np.int64)
+    place[slab.rows] = np.arange(len(slab.rows))
+    return place[trial]
+
+
+def _add(
+    result: Floats,
+    rows: Ints,
+    starts: Floats,
+    phases: Ints,
+    seen: Floats | None,
+    first_fail: Floats,
+    recovered: Floats,
+) -> None:
+    """Add the stretches, clipped to the outage; from ``seen`` on an instance was reconnecting."""
+    until = recovered
+    if seen is not None:
+        seen = np.clip(seen, first_fail, recovered)
+        result[rows, NUMBER["reconnect"]] += recovered - seen
+        until = seen
+    for place in range(starts.shape[1] - 1, -1, -1):
+        begin = np.clip(starts[:, place], first_fail, until)
+        result[rows, phases[:, place]] += until - begin
+        until = begin

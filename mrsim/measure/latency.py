@@ -1,0 +1,76 @@
+"""Latency of a write while nothing is wrong: from the client's last mile to the commit rule's wait."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mrsim.measure.columns import Measures
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mrsim.routes import Routes
+    from mrsim.scenario.model import Scenario
+    from mrsim.scenario.stores import Store
+
+    Floats = NDArray[np.float64]
+
+
+def rtt_s(scenario: Scenario, one: str, other: str) -> float:
+    """Return the round-trip time between two regions; 0 within one, as within any pair the scenario does not state."""
+    return 0.0 if one == other else scenario.network.rtt_s.get(f"{one}/{other}", 0.0)
+
+
+def commit_wait_s(scenario: Scenario, store: Store, primary: str) -> float:
+    """Return how long a commit waits for its rule: mean flushes and minimum round trips.
+
+    ANY n waits for the n-th fastest of the set, FIRST n for the slowest of its first n. A standby's time is its round
+    trip and its mean flush; that the n-th fastest of random times is faster than that of the means is left out (the
+    flushes are milliseconds beside round trips of tens).
+
+    Parameters
+    ----------
+    scenario
+        Round-trip times.
+    store
+        Commit rule and flushes.
+    primary
+        Region of the primary.
+    """
+    rule = store.commit
+    local = store.replication.local_flush.mean()
+    flush = store.replication.remote_flush.mean()
+    waits = [rtt_s(scenario, primary, region) + flush for region in rule.of if region != primary]
+    if rule.any is not None and waits:
+        return local + sorted(waits)[min(rule.any, len(waits)) - 1]
+    if rule.first is not None and waits:
+        return local + max(waits[: rule.first])
+    return local
+
+
+def put_latency(measures: Measures, scenario: Scenario, service: str, routes: Routes) -> None:
+    """Add the mean latency of a service's writes before any change, per cohort and over all."""
+    written = scenario.services[service].writes
+    if written is None:
+        return
+    store = scenario.stores[written]
+    wait = commit_wait_s(scenario, store, store.primary)
+    total, shares = np.zeros(measures.count), 0.0
+    columns: dict[str, Floats] = {}
+    for name, cohort in routes.population.cohorts.items():
+        changes, _ = routes.answers(service, name)
+        known = {
+            region: scenario.network.last_mile_s
+            + rtt_s(scenario, cohort.near, region)
+            + rtt_s(scenario, region, store.primary)
+            + wait
+            for region in scenario.regions
+        }
+        columns[name] = np.array([known.get(targets[0], np.nan) for targets in changes.targets])
+        total += np.nan_to_num(columns[name]) * cohort.share
+        shares += cohort.share
+    measures.put("write_latency_s", {"service": service, "from": "all"}, total / shares)
+    for name, column in columns.items():
+        measures.put("write_latency_s", {"service": service, "from": name}, column)

@@ -1,0 +1,211 @@
+"""Recovery of service: quantiles over clients of their outages, time without service, phases, and restored curves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mrsim.measure.columns import Measures, Status, client_quantiles, level
+from mrsim.measure.intervals import restored_curve, weighted_quantiles, weighted_sum
+from mrsim.scenario.budgets import column_name
+from mrsim.trace import PHASES
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mrsim.measure.chains import Chains
+    from mrsim.measure.intervals import Outages
+    from mrsim.scenario.model import Scenario
+
+    Floats = NDArray[np.float64]
+    Bools = NDArray[np.bool_]
+    Codes = NDArray[np.int8]
+
+_CENSORED = np.finfo(np.float64).max
+"""Stands for an outage cut at the horizon while quantiles are sought: above every finished one, below *never*."""
+
+
+def client_values(outages: Outages, lasted_s: Floats, unfinished: Bools, over: Bools) -> tuple[Floats, Floats]:
+    """Return each point's duration as the upper and the lower bound know it, shape ``(trials, P)`` each.
+
+    Above, an unfinished one counts as censored, or as infinite where nothing can change any more (``over``: the trial
+    ended early and the client's way never opens); below, as the time until the horizon.
+    """
+    endless = np.where(over, np.inf, _CENSORED)
+    upper = np.where(unfinished, endless, lasted_s)
+    until = outages.horizon_s - np.minimum(outages.first_fail_s, outages.horizon_s)
+    lower = np.where(unfinished, np.where(over, np.inf, np.maximum(until, 0.0)), lasted_s)
+    return upper, lower
+
+
+def quantiles(upper: Floats, lower: Floats, weights: Floats, levels: tuple[float, ...]) -> list[tuple[Floats, Codes]]:
+    """Return the quantiles over clients with their status; a censored one holds its lower bound."""
+    found = weighted_quantiles(upper, weights, levels)
+    cut = np.flatnonzero((found == _CENSORED).any(axis=0))
+    if len(cut):
+        bounds = weighted_quantiles(lower[cut], weights[cut], levels)
+    answers = []
+    for index in range(len(levels)):
+        values = found[index]
+        status = np.zeros(len(values), dtype=np.int8)
+        status[values == _CENSORED] = Status.CENSORED
+        status[np.isinf(values)] = Status.NEVER
+        status[np.isnan(values)] = Status.NO_EFFECT
+        if len(cut):
+            values[cut] = np.where(values[cut] == _CENSORED, bounds[index], values[cut])
+        answers.append((values, status))
+    return answers
+
+
+def put_recovery(
+    measures: Measures,
+    scenario: Scenario,
+    service: str,
+    op: str,
+    outages: Outages,
+    durable: Outages | None,
+    early: Bools,
+    chains: Chains,
+) -> None:
+    """Add every recovery column of one service and operation.
+
+    Parameters
+    ----------
+    measures
+        The table to fill.
+    scenario, service, op
+        Whose outages.
+    outages
+        Outages of the chunk's clients.
+    durable
+        The same, counting only writes that are kept; None if they are the same.
+    early
+        Which trials ended early, so that nothing can change any more, shape ``(trials,)``.
+    chains
+        Causes of the chunk's events.
+    """
+    labels = {"service": service, "op": op}
+    weights = np.where(outages.affected, outages.population.weight, 0.0)
+    upper, lower = _put_rto(measures, scenario, "rto_s", labels, outages, early)
+    if durable is None:
+        _copy(measures, "rto_s", "rto_durable_s", labels)
+    else:
+        _put_rto(measures, scenario, "rto_durable_s", labels, durable, early)
+    _put_longest(measures, scenario, labels, outages, early, (upper, lower))
+    total = weighted_sum(outages.population, np.ones_like(outages.first_fail_s))
+    affected = weighted_sum(outages.population, outages.affected.astype(np.float64))
+    measures.put("affected_share", labels, np.minimum(affected / total, 1.0))
+    downtime = weighted_sum(outages.population, outages.downtime_s) / total
+    measures.put("downtime_s", {**labels, "from": "all"}, downtime)
+    for name, cohort in outages.population.cohorts.items():
+        weight = cohort.weight if cohort.share > 0 else np.ones_like(cohort.weight)
+        own = np.add.reduce(outages.downtime_s[:, cohort.columns] * weight, axis=1) / weight.sum()
+        measures.put("downtime_s", {**labels, "from": name}, own)
+    measures.put("unavailability", labels, np.clip(downtime / outages.horizon_s, 0.0, 1.0))
+    measures.curves[column_name("restored", labels)] = restored_curve(outages, measures.curve_times_s)
+    _put_mean_phases(measures, labels, outages, affected, early, chains)
+    _put_phases_at(measures, scenario, labels, outages, upper, weights, chains)
+
+
+def _put_rto(
+    measures: Measures, scenario: Scenario, metric: str, labels: dict[str, str], outages: Outages, early: Bools
+) -> tuple[Floats, Floats]:
+    """Add a recovery time for every client quantile; return the clients' values, above and below."""
+    affected = outages.affected
+    with np.errstate(invalid="ignore"):
+        lasted = np.where(affected, outages.recovered_s - outages.first_fail_s, 0.0)
+    over = early[:, None] & np.isinf(outages.recovered_s)
+    upper, lower = client_values(outages, lasted, affected & ~outages.finished, over)
+    weights = np.where(affected, outages.population.weight, 0.0)
+    everyone = np.broadcast_to(outages.population.weight, weights.shape)
+    service, op = labels["service"], labels["op"]
+    for of, weight in (("affected", weights), ("all", everyone)):
+        names = client_quantiles(scenario, ("rto_s", "rto_durable_s"), service, op, of)
+        if names:
+            answers = quantiles(upper, lower, weight, tuple(map(level, names)))
+            for clients, (values, status) in zip(names, answers, strict=True):
+                measures.put(metric, {**labels, "clients": clients, "of": of}, values, status)
+    return upper, lower
+
+
+def _copy(measures: Measures, source: str, target: str, labels: dict[str, str]) -> None:
+    start = column_name(source, labels).removesuffix("}")
+    for column in [name for name in measures.values if name.startswith(start)]:
+        renamed = target + column.removeprefix(source)
+        measures.values[renamed] = measures.values[column]
+        measures.status[renamed] = measures.status[column]
+
+
+def _put_longest(
+    measures: Measures,
+    scenario: Scenario,
+    labels: dict[str, str],
+    outages: Outages,
+    early: Bools,
+    recovery: tuple[Floats, Floats],
+) -> None:
+    over = early[:, None] & np.isinf(outages.recovered_s)
+    upper = np.where(outages.down_at_end, np.where(over, np.inf, _CENSORED), outages.longest_s)
+    lower = np.where(outages.down_at_end & over, np.inf, outages.longest_s)
+    names = client_quantiles(scenario, ("longest_outage_s",), labels["service"], labels["op"], None)
+    rto = [column_name("rto_s", {**labels, "clients": name, "of": "affected"}) for name in names]
+    same = np.array_equal(np.where(outages.affected, upper, 0.0), recovery[0])
+    if (
+        same
+        and np.array_equal(np.where(outages.affected, lower, 0.0), recovery[1])
+        and all(r in measures.values for r in rto)
+    ):
+        answers = [(measures.values[column], measures.status[column]) for column in rto]
+    else:
+        weights = np.where(outages.affected, outages.population.weight, 0.0)
+        answers = quantiles(upper, lower, weights, tuple(map(level, names)))
+    for clients, (values, status) in zip(names, answers, strict=True):
+        measures.put("longest_outage_s", {**labels, "clients": clients}, values, status)
+
+
+def _put_mean_phases(
+    measures: Measures, labels: dict[str, str], outages: Outages, affected: Floats, early: Bools, chains: Chains
+) -> None:
+    """Add the weighted mean outage of affected clients and its phases; unfinished ones count up to the horizon."""
+    trial, point = np.nonzero(outages.affected & (outages.population.weight > 0.0))
+    parts = chains.phases_s(outages, trial, point)
+    weight = outages.population.weight[point]
+    count = len(affected)
+    nobody = affected <= 0.0
+    total = np.zeros(count)
+    for index, phase in enumerate(PHASES):
+        sums = np.bincount(trial, weights=weight * parts[:, index], minlength=count)
+        mean = np.divide(sums, affected, out=np.full(count, np.nan), where=~nobody)
+        total += mean
+        measures.put("phase_s", {**labels, "part": phase}, mean)
+    unfinished = outages.affected & ~outages.finished
+    never = early & (unfinished & np.isinf(outages.recovered_s)).any(axis=1)
+    status = np.where(unfinished.any(axis=1), np.where(never, Status.NEVER, Status.CENSORED), Status.OBSERVED)
+    measures.put("rto_mean_s", labels, total, np.where(nobody, Status.NO_EFFECT, status).astype(np.int8))
+
+
+def _put_phases_at(
+    measures: Measures,
+    scenario: Scenario,
+    labels: dict[str, str],
+    outages: Outages,
+    upper: Floats,
+    weights: Floats,
+    chains: Chains,
+) -> None:
+    """Add the phases of the client at each quantile (of clients with the same outage, the first)."""
+    count = len(upper)
+    for clients in client_quantiles(scenario, ("rto_s", "rto_durable_s"), labels["service"], labels["op"], "affected"):
+        column = column_name("rto_s", {**labels, "clients": clients, "of": "affected"})
+        values, status = measures.values[column], measures.status[column]
+        sought = np.where(status == Status.CENSORED, _CENSORED, values)
+        trial = np.flatnonzero(status != Status.NO_EFFECT)
+        at = np.argmax((upper == sought[:, None]) & (weights > 0.0), axis=1)
+        parts = np.full((count, len(PHASES)), np.nan)
+        parts[trial] = chains.phases_s(outages, trial, at[trial])
+        unfinished = (status == Status.CENSORED) | (status == Status.NEVER)
+        parts[unfinished] = 0.0
+        parts[unfinished, PHASES.index("unresolved")] = values[unfinished]
+        for index, phase in enumerate(PHASES):
+            measures.put("phase_at_s", {**labels, "clients": clients, "part": phase}, parts[:, index])
