@@ -18,6 +18,9 @@ FOREVER = "forever"
 LONGEST_S = 3650 * 86400.0
 """Durations beyond this (ten years) are taken for mistakes."""
 
+LONGEST_TEXT = 80
+"""Characters of a written quantity."""
+
 _DURATION = {"us": "0.000001", "ms": "0.001", "s": "1", "min": "60", "h": "3600", "d": "86400"}
 _SIZE = {
     "B": "1",
@@ -104,7 +107,7 @@ def parse(text: object, dimension: Dimension) -> float:
     if isinstance(text, bool) or not isinstance(text, str):
         raise _not_text(text, dimension)
     stripped = text.strip()
-    if len(stripped) > 40:
+    if len(stripped) > LONGEST_TEXT:
         msg = f"{stripped[:30]!r}… is too long for {WORDS[dimension]}"
         raise WrittenError(msg, f"write {EXAMPLES[dimension]}")
     if dimension == "duration" and _COMPOUND.fullmatch(stripped):
@@ -206,8 +209,9 @@ def write(value: float, dimension: Dimension) -> str:
 
 
 def _plain(number: Decimal) -> str:
-    text = format(number.normalize(), "f")
-    return text if len(text) <= 24 else format(float(number), ".15g")
+    """Return a number without exponent, rounded to 17 significant digits where it has more."""
+    short = number if len(number.as_tuple().digits) <= 17 else Decimal(f"{number:.16e}")
+    return format(short.normalize(), "f")
 
 
 def format_seconds(value: float) -> str:
