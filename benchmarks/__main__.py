@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from benchmarks import costs, naive, subject, vectorised
 from benchmarks.answers import (
     CONFIDENCE,
-    TRIAL_LEVELS,
     Answers,
+    Key,
     disagreements,
-    finest,
     interval,
     of_the_lattice,
 )
-from benchmarks.drill import Drill, read
+from benchmarks.drill import Drill, read, with_points
 
-FINE = 8
-"""Factor on the points of a stratum, for the comparison in which the lattices hardly matter."""
+MRSIM, BY_HAND = "(a) mrsim", "(c) NumPy by hand"
+FINE, FINEST = 8, 64
+"""Factors on the points of a stratum: for a comparison in which lattices matter less, and for where they end up."""
 MAX_EVENTS, AIM_EVENTS = 1000, 500
 MAX_RATIO, AIM_RATIO = 10, 5
 MAX_BYTES = 2**30
@@ -58,35 +58,35 @@ def main() -> int:
 def agreement(drill: Drill, sizes: Sizes) -> tuple[float, list[str]]:
     """Run all models on the drill and compare them; return the naive one's seconds per trial and the disagreements."""
     scenario = subject.bookstore()
-    more = replace(drill, strata=tuple(replace(s, points=s.points * FINE) for s in drill.strata))
     by_events: list[Answers] = []
     naive_s = costs.cpu_s(lambda: by_events.append(naive.simulate(drill, sizes.naive, seed=3))) / sizes.naive
     coarse = {
-        "(a) mrsim": subject.simulate(scenario, sizes.agreement, seed=1),
+        MRSIM: subject.simulate(scenario, sizes.agreement, seed=1),
         "(b) naive SimPy": by_events[0],
-        "(c) NumPy by hand": vectorised.simulate(drill, 4 * sizes.agreement, seed=2),
+        BY_HAND: vectorised.simulate(drill, 4 * sizes.agreement, seed=2),
     }
     fine = {
-        "(a) mrsim": subject.simulate(subject.with_points(scenario, FINE), sizes.agreement // 2, seed=4),
-        "(c) NumPy by hand": vectorised.simulate(more, sizes.agreement, seed=5),
+        MRSIM: subject.simulate(subject.with_points(scenario, FINE), sizes.agreement // 2, seed=4),
+        BY_HAND: vectorised.simulate(with_points(drill, FINE), sizes.agreement, seed=5),
     }
+    limit = vectorised.simulate(with_points(drill, FINEST), sizes.agreement // 4, seed=6)
     print(f"Agreement (90 % of the affected clients; quantiles over trials; {CONFIDENCE:.1%} intervals)")
-    show("as the scenario says", coarse)
-    show(f"{FINE} times as many points", fine)
-    resolution = of_the_lattice(coarse["(c) NumPy by hand"], fine["(c) NumPy by hand"])
-    return naive_s, disagreements(coarse, resolution) + disagreements(fine, finest())
+    differ = []
+    for title, models in (("as the scenario says", coarse), (f"{FINE} times as many points", fine)):
+        resolution = of_the_lattice(models[BY_HAND], limit)
+        show(title, models, resolution)
+        differ += disagreements(models, resolution)
+    return naive_s, differ
 
 
-def show(title: str, models: dict[str, Answers]) -> None:
+def show(title: str, models: dict[str, Answers], resolution: dict[Key, float]) -> None:
     """Print the judged quantiles of some models."""
     print(f"  {title}")
-    for quantity in ("read", "write", "loss"):
-        for level in TRIAL_LEVELS:
-            for name, answers in models.items():
-                found = interval(answers.judged()[quantity], level)
-                spread = f"[{found.low:.3f}, {found.high:.3f}]"
-                label = f"{quantity} p{level * 100:g}"
-                print(f"    {label:<10} {name:<18} {found.value:>9.3f} s  {spread:<22} n={answers.trials}")
+    for (quantity, level), size in resolution.items():
+        print(f"    {quantity} p{level * 100:g} (resolution {size:.3f} s)")
+        for name, answers in models.items():
+            found = interval(answers.judged()[quantity], level)
+            print(f"      {name:<18} {found.value:>9.3f} s  [{found.low:.3f}, {found.high:.3f}]  n={answers.trials}")
 
 
 def speed(drill: Drill, sizes: Sizes, naive_s: float) -> None:

@@ -7,7 +7,7 @@ scenario outside that.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +18,10 @@ from mrsim import distributions as dist
 if TYPE_CHECKING:
     from mrsim.scenario.clients import ClientClass, Cohort, ResolverClass
     from mrsim.scenario.model import Scenario
+
+
+INPUTS = 7
+"""Random inputs of a client: resolver, own cache, endpoint cache, reconnect, entry held, next look-up, overstay."""
 
 
 @dataclass(frozen=True)
@@ -133,6 +137,18 @@ class Drill:
     burst_rate: float
 
 
+def spread(points: int) -> np.ndarray:
+    """Return evenly spread points of the unit cube, shape (points, INPUTS): the peers shift them at random.
+
+    Multiples of the powers of 1/g modulo 1, where g is the root of g^(d+1) = g + 1 (the additive recurrence R_d of
+    M. Roberts, *The unreasonable effectiveness of quasirandom sequences*, 2018). mrsim uses another lattice.
+    """
+    root = 2.0
+    for _ in range(60):
+        root = (1.0 + root) ** (1.0 / (INPUTS + 1))
+    return np.mod(np.arange(points)[:, None] * root ** -np.arange(1.0, INPUTS + 1.0), 1.0)
+
+
 def read(scenario: Scenario) -> Drill:
     """Return the drill's parameters from a scenario; raise ValueError for one that is not this drill."""
     (store,) = scenario.stores.values()
@@ -197,6 +213,12 @@ def read(scenario: Scenario) -> Drill:
         burst_last_s=bursts.last,
         burst_rate=bursts.rate,
     )
+
+
+def with_points(drill: Drill, factor: int) -> Drill:
+    """Return the drill with more points in every stratum."""
+    strata = tuple(replace(stratum, points=stratum.points * factor) for stratum in drill.strata)
+    return replace(drill, strata=strata)
 
 
 def _by_distance(near: str, scenario: Scenario) -> list[str]:

@@ -15,14 +15,12 @@ import numpy as np
 import simpy
 
 from benchmarks.answers import CLIENT_LEVELS, Answers
+from benchmarks.drill import INPUTS, spread
 
 if TYPE_CHECKING:
     from benchmarks.drill import Drill, Law, Stratum
 
 Process = Generator[simpy.Event, None, None]
-INPUTS = 7
-_STEPS = (1, 5, 25, 29, 17, 21, 9)
-"""Of the lattice that spreads the clients of a stratum over their phases; independent draws need far more clients."""
 
 
 def simulate(drill: Drill, trials: int, seed: int) -> Answers:
@@ -79,12 +77,8 @@ class _Trial:
         self.everybody_served = self.env.event()
 
     def _clients(self, stratum: Stratum) -> list[_Client]:
-        shift = [self.rng.random() for _ in range(INPUTS)]
-        count = stratum.points
-        return [
-            _Client(stratum, [(k * step / count + s) % 1.0 for step, s in zip(_STEPS, shift, strict=True)])
-            for k in range(count)
-        ]
+        shift = np.array([self.rng.random() for _ in range(INPUTS)])
+        return [_Client(stratum, inputs) for inputs in np.mod(spread(stratum.points) + shift, 1.0).tolist()]
 
     def run(self) -> Answers:
         """Play the drill and return its answers, as one row."""

@@ -12,15 +12,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.answers import CLIENT_LEVELS, Answers
+from benchmarks.drill import INPUTS, spread
 
 if TYPE_CHECKING:
     from benchmarks.drill import Drill, Law, Stratum
 
 CHUNK = 256
-INPUTS = 7
-"""Random inputs of a client: resolver, own cache, endpoint cache, reconnect, entry held, next look-up, overstay."""
-_GENERATOR = 5
-"""Of the Korobov lattice that spreads the points of a stratum over these inputs (order 8 modulo 32)."""
 
 
 def simulate(drill: Drill, trials: int, seed: int) -> Answers:
@@ -84,10 +81,7 @@ def _endpoint_moved_s(drill: Drill, count: int, rng: np.random.Generator) -> tup
 
 def _points(stratum: Stratum, count: int, rng: np.random.Generator) -> np.ndarray:
     """Return the clients' random inputs, shape (trials, points, inputs): one lattice, shifted in each trial."""
-    index = np.arange(stratum.points)[:, None]
-    steps = np.array([pow(_GENERATOR, power, stratum.points) for power in range(INPUTS)])[None, :]
-    shift = rng.random((count, 1, INPUTS))
-    return np.mod(index * steps / stratum.points + shift, 1.0)
+    return np.mod(spread(stratum.points) + rng.random((count, 1, INPUTS)), 1.0)
 
 
 def _switched_s(stratum: Stratum, moved: np.ndarray, points: np.ndarray) -> np.ndarray:
