@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from mrsim.distributions import Constant, Distribution, Exponential, LogNormal, Pareto, Uniform
@@ -114,7 +115,7 @@ def _levels(value: Mapping[Any, Any]) -> dict[float, float]:
     found: dict[float, float] = {}
     for key, written in value.items():
         match = _QUANTILE.fullmatch(key) if isinstance(key, str) else None
-        level = 0.5 if key == "median" else float(match[1]) / 100 if match else 0.0
+        level = 0.5 if key == "median" else float(Decimal(match[1]) / 100) if match else 0.0
         if 0 < level < 1:
             found[level] = parse(written, "duration")
     return found

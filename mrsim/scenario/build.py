@@ -14,6 +14,7 @@ from mrsim.scenario.model import Scenario
 from mrsim.scenario.problems import report
 from mrsim.scenario.references import check_references
 from mrsim.scenario.resolve import resolve
+from mrsim.scenario.resolve_network import MOST_REGIONS
 from mrsim.scenario.resolving import Resolving
 from mrsim.scenario.starts import latest_start_s
 
@@ -33,6 +34,10 @@ def build(document: Document, library: Library, path: str) -> Scenario | None:
     path
         File name for the scenario and for messages.
     """
+    regions = document.data.get("regions")
+    if isinstance(regions, list) and len(regions) > MOST_REGIONS:
+        document.add(("regions",), f"{len(regions)} regions are more than the {MOST_REGIONS} that a scenario may have")
+        return None
     state = Resolving(document, library)
     data = resolve(state, path)
     budgets = read_budgets(document)

@@ -37,7 +37,7 @@ def resolve_network(data: dict[str, Any], state: Resolving) -> None:
 
 def _regions(data: dict[str, Any]) -> list[str]:
     regions = data.get("regions")
-    if not isinstance(regions, list) or len(regions) > MOST_REGIONS:
+    if not isinstance(regions, list):
         return []
     return list(dict.fromkeys(region for region in regions if isinstance(region, str)))
 

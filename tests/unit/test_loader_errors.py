@@ -1,0 +1,429 @@
+"""Every mistake in a scenario file: place, path, value and way out, several at once, never a traceback."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from mrsim.errors import Problem, ScenarioError
+from mrsim.scenario.loader import LARGEST_FILE, load, loads
+
+GOOD = """\
+name: small
+summary: A small good scenario to break.
+horizon: 4h
+regions: [us-east, eu-west, ap-southeast]
+network: {rtt: aws-2026, wal_bandwidth: {us-east/*: 40Mbit/s}}
+witnesses:
+  arbiter: {rtt: 20ms}
+control_points:
+  cloud-api: {inside: none}
+stores:
+  orders-db:
+    primary: us-east
+    standbys: [eu-west, {region: ap-southeast, source: eu-west}]
+    commit: {any: 1, of: [eu-west, ap-southeast], level: on, when_short: block}
+    endpoint: {ttl: 30s, moved_by: gitops, takes: 30s..60s}
+    wal: {commits: 200/s, bytes_per_commit: 2KB, bursts: {every: 30min, last: 2min, rate: 20x}}
+    failover:
+      detect: {from: [eu-west, ap-southeast], every: 10s, fails: 3, timeout: 4s}
+      decide: {by: automatic, max_lag: 10s}
+      fence: {through: cloud-api, takes: 5s..15s}
+      promote: {order: [eu-west, ap-southeast]}
+      old_primary: {on_return: stays-down}
+services:
+  storefront: {reads: {orders-db: nearest}}
+  orders: {writes: orders-db}
+dns:
+  shop: {serves: [storefront, orders], policy: latency, ttl: 60s, health_check: route53-fast}
+clients:
+  us-users: {near: us-east, share: 60%, resolvers: typical, class: browser}
+  eu-users: {near: eu-west, share: 40%, resolvers: {bind: 50%, unbound: 50%}, class: {browser: 70%, jvm: 30%}}
+faults:
+  - {kind: isolation, region: us-east, at: 10min, lasts: 30min, cut_from: rest, still_reached_by: [us-users]}
+budgets:
+  rto{service=orders, op=write, clients=95%}: [p95 < 10min]
+  rpo{store=orders-db}: [p99 < 2min]
+"""
+
+
+def problems_of(text: str) -> tuple[Problem, ...]:
+    with pytest.raises(ScenarioError) as caught:
+        loads(text, "small.yaml")
+    assert re.match(r"small\.yaml:\d+:\d+: ", str(caught.value)) or not caught.value.problems[0].line
+    return caught.value.problems
+
+
+def test_the_good_scenario_is_good() -> None:
+    scenario = loads(GOOD)
+    assert scenario.stores["orders-db"].standbys[1].source == "eu-west"
+    assert scenario.witnesses["arbiter"].rtt_s == 0.02
+
+
+# Each row: what to replace, with what, and what one problem must say: path, value or word, hint.
+BROKEN = [
+    ("name: small", "name: 5", "name", "'5' is not a text", ""),
+    ("name: small", "nam: small", "nam", "unknown key 'nam'", "did you mean 'name'?"),
+    ("name: small\n", "", "name", "'name' is missing", "name: bookstore"),
+    ("horizon: 4h", "horizon: 4", "horizon", "4 has no unit", "4s"),
+    ("horizon: 4h", "horizon: forever", "horizon", "'forever' is not a duration", "4h"),
+    ("horizon: 4h", "horizon_explicit: true", "horizon_explicit", "unknown key 'horizon_explicit'", ""),
+    ("horizon: 4h", "horizon: 15min", "horizon", "too short to judge 'p95 < 10min'", "above 20 min"),
+    ("horizon: 4h", "horizon: 5min", "faults[0]", "the trial ends at 5 min", "longer horizon"),
+    (
+        "regions: [us-east, eu-west,",
+        "regions: [us-east, us-east, eu-west,",
+        "regions[1]",
+        "'us-east' is already a region",
+        "",
+    ),
+    ("regions: [us-east, eu-west,", "regions: [checkers, us-east, eu-west,", "regions[0]", "reserved", "another name"),
+    ("regions: [us-east, eu-west,", "regions: [3, us-east, eu-west,", "regions[0]", "'3' is not a text", ""),
+    ("regions: [us-east, eu-west, ap-southeast]", "regions: {}", "regions", "is not a list", ""),
+    ("rtt: aws-2026", "rtt: aws-2025", "network.rtt", "unknown rtt preset 'aws-2025'", "did you mean 'aws-2026'?"),
+    (
+        "rtt: aws-2026",
+        "rtt: {us-east/eu-west: 75ms}",
+        "network.rtt",
+        "no round-trip time between us-east/ap",
+        "aws-2026",
+    ),
+    (
+        "rtt: aws-2026",
+        "rtt: {preset: aws-2026, us-east/eu-wst: 75ms}",
+        "network.rtt.us-east/eu-wst",
+        "eu-wst",
+        "'eu-west'",
+    ),
+    ("rtt: aws-2026", "rtt: {preset: aws-2026, us-east: 75ms}", "network.rtt.us-east", "not a pair", "us-east/eu-west"),
+    ("rtt: aws-2026", "rtt: {preset: aws-2026, us-east/eu-west: 75}", "network.rtt.us-east/eu-west", "no unit", "75ms"),
+    (
+        "rtt: aws-2026",
+        "rtt: {preset: aws-2026, us-east/eu-west: 75ms, eu-west/us-east: 80ms}",
+        "network.rtt.eu-west/us-east",
+        "differ",
+        "keep one",
+    ),
+    ("rtt: aws-2026", "rtt: 75ms", "network.rtt", "unknown rtt preset '75ms'", "aws-2026"),
+    ("{us-east/*: 40Mbit/s}", "{us-est/*: 40Mbit/s}", "network.wal_bandwidth.us-est/*", "us-est", "'us-east'"),
+    ("{us-east/*: 40Mbit/s}", "{us-east: 40Mbit/s}", "network.wal_bandwidth.us-east", "directed pair", ""),
+    ("{us-east/*: 40Mbit/s}", "{us-east/*: 40s}", "network.wal_bandwidth.us-east/*", "'40s' is a duration", "40Mbit/s"),
+    ("arbiter: {rtt: 20ms}", "arbiter: {rtt_s: 20ms}", "witnesses.arbiter.rtt_s", "unknown key", "did you mean 'rtt'?"),
+    ("arbiter: {rtt: 20ms}", "eu-west: {rtt: 20ms}", "witnesses.eu-west", "already a region", "different names"),
+    ("arbiter: {rtt: 20ms}", "us-east-control: {rtt: 20ms}", "witnesses.us-east-control", "control point", "another"),
+    ("primary: us-east", "primary: us-eats", "stores.orders-db.primary", "unknown region 'us-eats'", "'us-east'"),
+    ("primary: us-east", "primary: eu-west", "stores.orders-db.standbys[0]", "cannot hold a standby too", ""),
+    ("standbys: [eu-west, {", "standbys: [eu-west, eu-west, {", "stores.orders-db.standbys[1]", "two standbys", ""),
+    (
+        "standbys: [eu-west, {",
+        "standbys: [{region: eu-west, source: ap-southeast}, {",
+        "stores.orders-db.standbys[0].source",
+        "eu-west <- ap-southeast <- eu-west",
+        "us-east",
+    ),
+    ("source: eu-west", "source: ap-southeast", "stores.orders-db.standbys[1].source", "holds no node", ""),
+    ("any: 1", "any: 3", "stores.orders-db.commit", "3 of 2 standbys", "write 2"),
+    ("any: 1", "any: 1, first: 1", "stores.orders-db.commit.first", "either any or first", ""),
+    ("any: 1, ", "", "stores.orders-db.commit.of", "no effect", "any: 1"),
+    ("any: 1", "any: 0", "stores.orders-db.commit.any", "at least 1", ""),
+    ("any: 1", "any: 1.5", "stores.orders-db.commit.any", "'1.5' is not a whole number", ""),
+    ("any: 1", "any: true", "stores.orders-db.commit.any", "'true' is not a whole number", ""),
+    ("of: [eu-west, ap-southeast], level", "of: [us-east], level", "stores.orders-db.commit.of[0]", "no standby", ""),
+    ("level: on", "level: maybe", "stores.orders-db.commit.level", "'maybe' is not allowed", "remote_apply"),
+    ("commit: {any", "commits: {any", "stores.orders-db.commits", "unknown key 'commits'", "did you mean 'commit'?"),
+    ("ttl: 30s, moved_by", "ttl: 5MB, moved_by", "stores.orders-db.endpoint.ttl", "'5MB' is a size", "30s"),
+    ("ttl: 30s, moved_by", "ttl: 0s, moved_by", "stores.orders-db.endpoint.ttl", "above 0", ""),
+    ("moved_by: gitops", "moved_by: gitopps", "stores.orders-db.endpoint.moved_by", "gitopps", "'gitops'"),
+    ("takes: 30s..60s", "takes: 60s..30s", "stores.orders-db.endpoint.takes", "upside down", "30s..60s"),
+    ("commits: 200/s", "commits: 200", "stores.orders-db.wal.commits", "no unit", "200/s"),
+    ("commits: 200/s, ", "", "stores.orders-db.wal.commits", "missing", "200/s"),
+    ("last: 2min", "last: 40min", "stores.orders-db.wal.bursts.last", "not shorter than its period", ""),
+    ("rate: 20x", "rate: 1x", "stores.orders-db.wal.bursts.rate", "above 1", ""),
+    (
+        "from: [eu-west, ap-southeast], every",
+        "from: [us-east], every",
+        "stores.orders-db.failover.detect.from",
+        "lost",
+        "",
+    ),
+    ("from: [eu-west, ap-southeast], every", "from: [], every", "stores.orders-db.failover.detect.from", "empty", ""),
+    (
+        "fails: 3, timeout: 4s",
+        "fails: 3, timeout: 14s",
+        "stores.orders-db.failover.detect.timeout",
+        "longer than the int",
+        "",
+    ),
+    ("fails: 3,", "fails: 3, verdict: 3,", "stores.orders-db.failover.detect.verdict", "there are 2", "all, any"),
+    ("fails: 3,", "fails: 3, verdict: some,", "stores.orders-db.failover.detect.verdict", "'some'", "majority"),
+    ("by: automatic", "by: automtic", "stores.orders-db.failover.decide", "unknown by 'automtic'", "'automatic'"),
+    ("{by: automatic, max_lag", "{max_lag", "stores.orders-db.failover.decide", "'by' is missing", "operator"),
+    ("max_lag: 10s", "page: 10s", "stores.orders-db.failover.decide.page", "unknown key 'page'", "delay"),
+    (
+        "{by: automatic, max_lag: 10s}",
+        "{by: lease}",
+        "stores.orders-db.failover.decide.voters",
+        "missing",
+        "lease store",
+    ),
+    (
+        "{by: automatic, max_lag: 10s}",
+        "{preset: patroni, voters: [us-east, arbiter]}",
+        "stores.orders-db.failover.detect",
+        "a lease needs no probers",
+        "leave detect out",
+    ),
+    ("by: automatic", "by: lease, voters: [moon]", "stores.orders-db.failover.decide.voters[0]", "'moon'", "known"),
+    ("by: automatic", "by: lease, preset: patrony", "stores.orders-db.failover.decide.preset", "patrony", "'patroni'"),
+    (
+        "through: cloud-api",
+        "through: us-est-control",
+        "stores.orders-db.failover.fence.through",
+        "us-est",
+        "us-east-control",
+    ),
+    (
+        "through: cloud-api",
+        "through: eu-west",
+        "stores.orders-db.failover.fence.through",
+        "control point",
+        "eu-west-control",
+    ),
+    ("order: [eu-west, ap-", "order: [us-east, ap-", "stores.orders-db.failover.promote.order[0]", "no standby", ""),
+    (
+        "on_return: stays-down",
+        "on_return: rejoin",
+        "stores.orders-db.failover.old_primary.on_return",
+        "rejoin",
+        "'rejoins'",
+    ),
+    ("reads: {orders-db", "reads: {order-db", "services.storefront.reads.order-db", "unknown store", "'orders-db'"),
+    ("{orders-db: nearest}", "{orders-db: closest}", "services.storefront.reads.orders-db", "'closest'", "nearest"),
+    ("{reads: {orders-db: nearest}}", "{}", "services.storefront", "neither reads nor writes", ""),
+    ("orders: {writes: orders-db}", "orders: {reads: {orders-db: primary}}", "budgets", "does not write", ""),
+    ("serves: [storefront, orders]", "serves: [storfront, orders]", "dns.shop.serves[0]", "storfront", "'storefront'"),
+    ("serves: [storefront, orders]", "serves: [orders]", "services.storefront", "no record leads to", "serves"),
+    ("policy: latency", "policy: weighted", "dns.shop", "needs weights", "weights"),
+    ("policy: latency", "policy: latency, weights: {us-east: 1}", "dns.shop.weights", "no effect", ""),
+    ("policy: latency", "policy: weighted, weights: {us-east: -1}", "dns.shop.weights.us-east", "at least 0", ""),
+    ("policy: latency", "policy: weighted, weights: {us-east: .inf}", "dns.shop.weights.us-east", "", ""),
+    (
+        "health_check: route53-fast",
+        "health_check: route53fast",
+        "dns.shop.health_check",
+        "route53fast",
+        "'route53-fast'",
+    ),
+    ("health_check: route53-fast", "health_check: {every: 10s}", "dns.shop.health_check.timeout", "missing", "4s"),
+    (
+        "health_check: route53-fast",
+        "health_check: {preset: route53-fast, evry: 10s}",
+        "dns.shop.health_check.evry",
+        "unknown key 'evry'",
+        "did you mean 'every'?",
+    ),
+    ("near: us-east", "near: us-north", "clients.us-users.near", "unknown region 'us-north'", "us-east"),
+    ("share: 60%", "share: 50%", "clients", "cohorts add to 90%, not 100%", ""),
+    ("share: 60%", "share: 160%", "clients.us-users.share", "more than 100%", ""),
+    ("resolvers: typical", "resolvers: typcal", "clients.us-users.resolvers", "typcal", "'typical'"),
+    ("{bind: 50%, unbound: 50%}", "{bind: 50%, unbound: 40%}", "clients.eu-users.resolvers", "add to 90%", ""),
+    (
+        "{bind: 50%, unbound: 50%}",
+        "{bind: 50%, unbund: 50%}",
+        "clients.eu-users.resolvers.unbund",
+        "unbund",
+        "'unbound'",
+    ),
+    ("{browser: 70%, jvm: 30%}", "{browser: 70%, jvm: 20%}", "clients.eu-users.class", "add to 90%", ""),
+    ("{browser: 70%, jvm: 30%}", "{browser: 70%, jvm: {cache: 3s}}", "clients.eu-users.class.jvm", "no share", ""),
+    ("class: browser", "class: brwser", "clients.us-users.class", "brwser", "'browser'"),
+    ("class: browser", "class: browser, points: 9999", "clients.us-users.points", "at most 4096", ""),
+    ("kind: isolation", "kind: isolaton", "faults[0]", "unknown kind 'isolaton'", "'isolation'"),
+    ("cut_from: rest", "cut_from: rst", "faults[0].cut_from[0]", "unknown place 'rst'", ""),
+    (
+        "still_reached_by: [us-users]",
+        "still_reached_by: rest",
+        "faults[0].still_reached_by",
+        "both sides are 'rest'",
+        "",
+    ),
+    ("cut_from: rest", "cut_from: [eu-west]", "faults[0]", "on neither side", "rest"),
+    ("cut_from: rest", "cut_from: [us-users]", "faults[0].still_reached_by", "on both sides", ""),
+    ("cut_from: rest", "cut_from: [us-east]", "faults[0].cut_from", "its own isolation", ""),
+    (", still_reached_by: [us-users]", "", "faults[0].still_reached_by", "missing", "both sides"),
+    ("at: 10min", "at: whenever", "faults[0].at", "'whenever' is not a duration", "'random'"),
+    ("lasts: 30min", "lasts: 30", "faults[0].lasts", "30 has no unit", "'permanent'"),
+    ("rto{service=orders", "rtt{service=orders", "budgets.rtt{service", "unknown metric 'rtt'", "did you mean 'rto'?"),
+    ("service=orders", "service=order", "budgets", "unknown service 'order'", "'orders'"),
+    ("op=write", "op=delete", "budgets", "unknown op 'delete'", "write"),
+    (", clients=95%", "", "budgets", "needs the label 'clients'", "clients=95%"),
+    ("clients=95%", "clients=100%", "budgets", "not between 0% and 100%", "99%"),
+    ("clients=95%", "clients=95", "budgets", "no unit", "95%"),
+    ("clients=95%", "client=95%", "budgets", "no label 'client'", "'clients'"),
+    ("p95 < 10min", "max < 10min", "budgets", "'max' depends on the number of trials", "p99"),
+    ("p95 < 10min", "p95 == 10min", "budgets", "'==' cannot be judged", "<="),
+    ("p95 < 10min", "p95 < 10", "budgets", "no unit", "10min"),
+    ("p95 < 10min", "p95 < 10MB", "budgets", "is a size", "5min"),
+    ("p95 < 10min", "trials < 1%", "budgets", "no aggregation of rto_s", "p95"),
+    ("p95 < 10min", "p100 < 10min", "budgets", "no aggregation of rto_s", "p95"),
+    ("p95 < 10min", "quickly", "budgets", "is not <aggregation> <op> <value>", "p95"),
+    ("[p95 < 10min]", "[]", "budgets", "there is no limit", "p95"),
+    ("[p95 < 10min]", "{expr: p95 < 10min, level: panic}", "budgets", "unknown level 'panic'", "warn"),
+    ("[p95 < 10min]", "{exp: p95 < 10min}", "budgets", "unknown key 'exp'", "expr"),
+    ("rpo{store=orders-db}", "rpo{store=order-db}", "budgets", "unknown store 'order-db'", "'orders-db'"),
+    (
+        "rpo{store=orders-db}: [p99 < 2min]",
+        "split_brain{store=orders-db}: [p99 < 1%]",
+        "budgets",
+        "split_brain",
+        "trials",
+    ),
+    ("rpo{store=orders-db}: [p99 < 2min]", "rpo{store: [p99 < 2min]", "budgets", "not a metric with labels", "write"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "where", "message", "hint"), BROKEN, ids=[f"{b[1][:50]}" for b in BROKEN])
+def test_one_mistake(old: str, new: str, where: str, message: str, hint: str) -> None:
+    assert GOOD.count(old) == 1, "the row must change exactly one place"
+    found = problems_of(GOOD.replace(old, new))
+    fitting = [
+        problem
+        for problem in found
+        if problem.where.startswith(where) and message in problem.message and hint in problem.hint
+    ]
+    assert fitting, "\n".join(map(str, found))
+    assert all(problem.line > 0 and problem.column > 0 for problem in found)
+    line = GOOD[: GOOD.index(old)].count("\n") + 1
+    assert any(abs(problem.line - line) <= 5 or problem.where.startswith(("budgets", "faults")) for problem in fitting)
+
+
+def test_position_points_at_the_value() -> None:
+    (problem,) = problems_of(GOOD.replace("ttl: 30s, moved", "ttl: 30, moved"))
+    assert (problem.line, problem.column) == (15, 21)
+    assert GOOD.splitlines()[14][20:23] == "30s"
+
+
+def test_position_of_an_unknown_key_is_the_key() -> None:
+    (problem,) = problems_of(GOOD.replace("summary:", "sumary:"))
+    assert (problem.line, problem.column) == (2, 1)
+
+
+def test_several_mistakes_at_once() -> None:
+    text = GOOD.replace("ttl: 30s, moved", "ttl: 30, moved").replace("near: us-east", "near: us-est")
+    text = text.replace("p95 < 10min", "max < 10min").replace("kind: isolation", "kind: isolaton")
+    found = problems_of(text)
+    assert len(found) == 4
+    assert [problem.line for problem in found] == sorted(problem.line for problem in found)
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "hint"),
+    [
+        ("", "the file is empty", ""),
+        ("  \n\n", "the file is empty", ""),
+        ("# nothing\n", "nothing but comments", ""),
+        ("- a\n- b\n", "a scenario is a mapping", ""),
+        ("just words\n", "a scenario is a mapping", ""),
+        ("\ufeffname: x\n", "byte order mark", "UTF-8"),
+        ("name: a\nname: b\n", "the key 'name' is there twice, first in line 1", "keep one"),
+        ("name: a\n\tregions: [b]\n", "a tab in the indentation", "spaces"),
+        ("name: [a\nregions: b\n", "YAML", ""),
+        ("name: 'a\n", "YAML", ""),
+        ("name: a\x07b\n", "U+0007 is not allowed", "remove"),
+        ("name: &a [*a]\n", "", "alias"),
+        ("name: a\n---\nname: b\n", "YAML", ""),
+        ("1: a\n", "the key '1' is not a string", "quote"),
+        ("true: a\n", "the key 'true' is not a string", "quote"),
+        ("no: a\n", "YAML 1.1", "quote"),
+        ("? [a, b]\n: c\n", "a sequence cannot be a key", ""),
+        ("<<: {name: b}\n", "merge key", ""),
+        ("name: !!python/object:os.system x\n", "tag", "leave it out"),
+        ("name: !thing x\n", "tag", "leave it out"),
+        ("name: no\n", "'no' means something else to YAML 1.1", "truth value"),
+        ("name: 1:30\n", "'1:30' means something else", "base 60"),
+        ("name: 010\n", "'010' means something else", "another base"),
+        ("name: 0x1F\n", "'0x1F' means something else", "another base"),
+        ("name: 1_000\n", "'1_000' means something else", "another base"),
+        ("name:\n", "there is no value here", ""),
+        ("name: *nowhere\n", "YAML", ""),
+        ("name: {a: {a: " + "{a: " * 40 + "1" + "}" * 42 + "\n", "nested more than", ""),
+        ("name: " + "[" * 5000 + "\n", "nested too deeply", ""),
+        ("%FOO bar\n---\nname: x\n", "", ""),
+    ],
+)
+def test_documents_that_are_no_scenario(text: str, message: str, hint: str) -> None:
+    found = problems_of(text)
+    assert any(message in problem.message and hint in problem.hint for problem in found), found
+
+
+def test_alias_bomb_is_stopped() -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 12)]
+    found = problems_of("\n".join(lines) + "\n")
+    assert "once aliases are expanded" in found[0].message
+
+
+def test_too_many_regions() -> None:
+    names = ", ".join(f"r{i}" for i in range(300))
+    found = problems_of(GOOD.replace("regions: [us-east,", f"regions: [{names}, us-east,"))
+    assert any("200" in problem.message + problem.hint for problem in found), found
+
+
+def test_absurd_population() -> None:
+    classes = ", ".join(f"c{i}: {{cache: 1s}}" for i in range(100))
+    text = GOOD.replace("class: browser", f"points: 4096, class: {{{classes}}}")
+    assert any("points, more than" in problem.message for problem in problems_of(text))
+
+
+def test_budget_that_needs_a_horizon() -> None:
+    text = GOOD.replace("horizon: 4h\n", "").replace(
+        "rpo{store=orders-db}: [p99 < 2min]", "lost_writes{store=orders-db}: [p99 < 9]"
+    )
+    assert loads(text).horizon == 600 + 7200
+    text = text.replace("lost_writes{store=orders-db}", "kept_writes{store=orders-db}")
+    assert "needs an explicit horizon" in problems_of(text)[0].message
+
+
+def test_on_and_off_are_words_for_levels() -> None:
+    text = GOOD.replace("[p99 < 2min]", "{expr: p99 < 2min, level: off}")
+    assert loads(text).budgets[1].level == "off"
+    assert loads(GOOD).stores["orders-db"].commit.level == "on"
+
+
+class TestFiles:
+    def test_missing(self, tmp_path: Path) -> None:
+        with pytest.raises(ScenarioError, match="cannot be read: No such file"):
+            load(tmp_path / "nowhere.yaml")
+
+    def test_folder(self, tmp_path: Path) -> None:
+        with pytest.raises(ScenarioError, match="cannot be read"):
+            load(tmp_path)
+
+    def test_null_byte_in_the_name(self) -> None:
+        with pytest.raises(ScenarioError, match="cannot be read"):
+            load("a\0b.yaml")
+
+    def test_not_utf8(self, tmp_path: Path) -> None:
+        file = tmp_path / "latin.yaml"
+        file.write_bytes("name: x\nsummary: caf\xe9\n".encode("latin-1"))
+        with pytest.raises(ScenarioError, match=r":2:13: byte 0xe9 is not UTF-8"):
+            load(file)
+
+    def test_utf16(self, tmp_path: Path) -> None:
+        file = tmp_path / "wide.yaml"
+        file.write_bytes(GOOD.encode("utf-16"))
+        with pytest.raises(ScenarioError, match="not UTF-8"):
+            load(file)
+
+    def test_too_large(self, tmp_path: Path) -> None:
+        file = tmp_path / "large.yaml"
+        file.write_bytes(b"#" * (LARGEST_FILE + 1))
+        with pytest.raises(ScenarioError, match="larger than 1024 KiB"):
+            load(file)
+
+    def test_crlf_is_fine(self, tmp_path: Path) -> None:
+        file = tmp_path / "dos.yaml"
+        file.write_bytes(GOOD.replace("\n", "\r\n").encode())
+        assert load(file).path == str(file)
