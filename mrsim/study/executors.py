@@ -13,9 +13,10 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from mrsim.errors import MrsimError, SimulationError
 from mrsim.study.collect import CHUNK, Chunk
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from mrsim.scenario.model import Scenario
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 RunChunk = Callable[[int, int, int], Chunk]
 """Called with seed, first trial and number of trials."""
@@ -138,10 +142,28 @@ class _Pool(ProcessPoolExecutor):
     def __init__(self, workers: int) -> None:
         super().__init__(workers, mp_context=get_context("spawn"), initializer=_ignore_interruptions)
 
+    def submit(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Hand out work; a process that this starts never sees an interruption, not even while it is starting."""
+        with _interruptions_held():
+            return super().submit(call, *args, **kwargs)
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.shutdown(wait=kind is None, cancel_futures=True)
+
+
+@contextmanager
+def _interruptions_held() -> Iterator[None]:
+    """Deliver a Ctrl-C after the block; processes started inside inherit that they are not to have it at all."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _ignore_interruptions() -> None:

@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 
 from mrsim.errors import ResultsError
+from mrsim.measure import Status
 from mrsim.study import storage, tables
 from mrsim.study.collect import Collected
 from mrsim.study.columns import support_of
-from mrsim.study.statistics import CONFIDENCE, Estimate, Sample, Status, estimate
+from mrsim.study.statistics import CONFIDENCE, Estimate, Sample, estimate
 from mrsim.study.verdict import Check, judge_all
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Results:
         ``rto_s{service=orders,op=write,clients=95%,of=affected}``. An unfinished value is the time at which it was cut,
         or infinite; ``status`` says which.
     status
-        Same rows; only the columns that can be unfinished, as :class:`~mrsim.study.statistics.Status` codes.
+        Same rows; only the columns that can be unfinished, as :class:`~mrsim.measure.Status` codes.
     episodes
         One row per split-brain episode; column ``trial`` says where.
     curves
@@ -130,6 +131,12 @@ class Results:
             quantile of ``rto_s`` for ``clients``; the phases add up to the mean recovery time of those trials.
         clients
             Client quantile, for a quantile over trials only.
+
+        Returns
+        -------
+        DataFrame
+            Seconds per phase; ``total``, their sum; ``trials``, how many were averaged; ``unfinished``, the share of
+            those with something unresolved at their end, which makes ``total`` a lower bound.
 
         Raises
         ------

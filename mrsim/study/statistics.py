@@ -17,10 +17,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from mrsim.measure import Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,18 +33,6 @@ CONFIDENCE = 0.95
 
 MEAN_MIN_TRIALS = 30
 """Fewest trials for the t interval of a mean: recovery times and losses are too skewed for fewer."""
-
-
-class Status(IntEnum):
-    """What is known of one trial's value."""
-
-    OBSERVED = 0
-    CENSORED = 1
-    """Cut at the value: it is at least that."""
-    NEVER = 2
-    """Nothing can change any more: infinite."""
-    NO_EFFECT = 3
-    """There was nothing to measure, such as nobody affected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +68,7 @@ class Sample:
         values
             One value per trial; NaN where there was nothing to measure.
         status
-            One :class:`Status` code per trial; without it every number was observed.
+            One :class:`~mrsim.measure.Status` code per trial; without it every number was observed.
         support
             See the class.
 

@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 
 from mrsim.errors import ResultsError
+from mrsim.measure import Status
 from mrsim.scenario.budgets import column_name
 from mrsim.study.columns import metric_of, split_column
-from mrsim.study.statistics import Status, estimate, level_of
+from mrsim.study.statistics import estimate, level_of
 from mrsim.trace import PHASES
 
 if TYPE_CHECKING:
@@ -93,15 +94,13 @@ def _mean_phases(
     """Return the mean of each phase over the trials that count, their sum, and how many trials that were."""
     parts = {split_column(column)[1]["part"]: results.values_of(column) for column in columns}
     seen = np.isfinite(np.sum(list(parts.values()), axis=0))
-    labels = {"service": key[0], "op": key[1], "clients": clients, "of": "affected"}
-    recovery = column_name("rto_s", labels)
     if around != "mean":
-        seen &= _trials_around(results, recovery, level_of(around))
+        labels = {"service": key[0], "op": key[1], "clients": clients, "of": "affected"}
+        seen &= _trials_around(results, column_name("rto_s", labels), level_of(around))
     row = {part: float(np.mean(values[seen])) if seen.any() else math.nan for part, values in parts.items()}
     row["total"] = math.fsum(row.values())
     row["trials"] = int(np.count_nonzero(seen))
-    unfinished = np.isin(results.status_of(recovery), (Status.CENSORED, Status.NEVER))
-    row["unfinished"] = float(np.mean(unfinished[seen])) if seen.any() else 0.0
+    row["unfinished"] = float(np.mean(parts["unresolved"][seen] > 0.0)) if seen.any() else 0.0
     return {part: row.get(part, 0.0) for part in (*PHASES, "total", "trials", "unfinished")}
 
 

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from mrsim.measure import Status
 from mrsim.scenario.budgets import Budget
 from mrsim.study.claims import Claim, ShareClaim, claim_of, fewest_trials, holm
-from mrsim.study.statistics import CONFIDENCE, Estimate, Status, estimate
+from mrsim.study.statistics import CONFIDENCE, Estimate, estimate
 
 if TYPE_CHECKING:
     from mrsim.study.results import Results

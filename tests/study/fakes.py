@@ -8,20 +8,18 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mrsim.measure import Measures, Status
 from mrsim.rng import Draws
 from mrsim.scenario.budgets import Budget
 from mrsim.scenario.loader import loads
 from mrsim.scenario.model import Scenario
 from mrsim.study.collect import CHUNK, Chunk
 from mrsim.study.executors import RunChunk
-from mrsim.study.statistics import Status
 from mrsim.trace import PHASES
 
 RTO = "rto_s{service=orders,op=write,clients=95%,of=affected}"
@@ -59,19 +57,6 @@ faults:
 """
 
 
-@dataclass
-class Measures:
-    """What a chunk of trials was measured to be: the fields of :class:`mrsim.measure.Measures`."""
-
-    first: int
-    count: int
-    values: dict[str, NDArray[np.float64]]
-    status: dict[str, NDArray[np.int8]]
-    episodes: dict[str, NDArray[Any]]
-    curves: dict[str, NDArray[np.float32]]
-    curve_times_s: NDArray[np.float64]
-
-
 def scenario(*budgets: Budget) -> Scenario:
     """Return a small scenario with these budgets."""
     return loads(TEXT).model_copy(update={"budgets": budgets})
@@ -105,10 +90,12 @@ def fake_measures(seed: int, first: int, count: int) -> Measures:
         AFFECTED: np.where(nobody, 0.0, 0.5),
         f"rto_mean_s{{{OUTAGE}}}": rto,
     }
+    finished = status == Status.OBSERVED
     shares = {"detection": 0.2, "decision": 0.5, "propagation": 0.3}
     for part in PHASES:
-        values[f"phase_s{{{OUTAGE},part={part}}}"] = rto * shares.get(part, 0.0)
-        values[f"phase_at_s{{{OUTAGE},clients=95%,part={part}}}"] = rto * shares.get(part, 0.0)
+        seconds = np.where(finished, rto * shares.get(part, 0.0), rto if part == "unresolved" else 0.0 * rto)
+        values[f"phase_s{{{OUTAGE},part={part}}}"] = seconds
+        values[f"phase_at_s{{{OUTAGE},clients=95%,part={part}}}"] = seconds
     grid = np.array([0.0, 10.0, 100.0, 1000.0])
     trial: NDArray[np.int64] = first + np.flatnonzero(split)
     return Measures(

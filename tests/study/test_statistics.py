@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mrsim.study.statistics import Sample, Status, estimate, level_of
+from mrsim.measure import Status
+from mrsim.study.statistics import Sample, estimate, level_of
 
 NAN, INF = math.nan, math.inf
 

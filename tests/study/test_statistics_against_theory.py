@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from mrsim.measure import Status
 from mrsim.study.statistics import (
     MEAN_MIN_TRIALS,
     Sample,
-    Status,
     binomial_cdf,
     binomial_sf,
     clopper_pearson,

@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from mrsim.errors import ResultsError
+from mrsim.measure import Status
 from mrsim.scenario.budgets import Budget
 from mrsim.study.claims import MeanClaim, ShareClaim, claim_of, fewest_trials, holm
 from mrsim.study.collect import Collected
 from mrsim.study.results import Results
-from mrsim.study.statistics import Sample, Status, estimate
+from mrsim.study.statistics import Sample, estimate
 from mrsim.study.verdict import exit_code, judge, judge_all
 from tests.study import fakes
 
