@@ -6,9 +6,9 @@ timers and messages, and messages that got through into observations.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Then = Literal["block", "proceed", "operator-override"]
 
@@ -64,8 +64,7 @@ class Policy:
     max_lag_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(NamedTuple):
     """What the controller remembers."""
 
     stage: Stage = Stage.WATCHING
@@ -224,9 +223,9 @@ def decide(policy: Policy, state: State, seen: Observation) -> _Step:
         case StepDone(stage) if stage == state.stage:
             return _on_step(policy, state)
         case Assessed(misjudged) if state.stage == Stage.ASSESSING:
-            return _on_assessed(policy, replace(state, misjudged=misjudged))
+            return _on_assessed(policy, state._replace(misjudged=misjudged))
         case FenceConfirmed() if state.stage in {Stage.FENCING, Stage.FENCE_PAUSE, Stage.OVERRIDING}:
-            return _choose(replace(state, confirmed_gone=True))
+            return _choose(state._replace(confirmed_gone=True))
         case FenceUnconfirmed() if state.stage == Stage.FENCING:
             return _on_unconfirmed(policy, state)
         case EvidenceTimeout() if state.stage in {Stage.AWAITING_EVIDENCE, Stage.FENCING, Stage.OVERRIDING}:
@@ -234,9 +233,9 @@ def decide(policy: Policy, state: State, seen: Observation) -> _Step:
         case Candidates(reachable) if state.stage == Stage.CHOOSING:
             return _on_candidates(policy, state, reachable)
         case PromotionDone() if state.stage == Stage.PROMOTING:
-            return replace(state, stage=Stage.REDIRECTING), (MoveEndpoint(state.candidate),)
+            return state._replace(stage=Stage.REDIRECTING), (MoveEndpoint(state.candidate),)
         case PromotionFailed() if state.stage == Stage.PROMOTING:
-            return _choose(replace(state, tried=(*state.tried, state.candidate), candidate=""))
+            return _choose(state._replace(tried=(*state.tried, state.candidate), candidate=""))
         case EndpointMoved() if state.stage == Stage.REDIRECTING:
             return State(primary=state.candidate, round=state.round + 1), ()
         case _:
@@ -246,7 +245,7 @@ def decide(policy: Policy, state: State, seen: Observation) -> _Step:
 def _on_verdict(policy: Policy, state: State, seen: Verdict) -> _Step:
     if seen.down and state.stage == Stage.WATCHING:
         if seen.cooling:
-            return replace(state, stage=Stage.COOLING), (Begin(Stage.COOLING),)
+            return state._replace(stage=Stage.COOLING), (Begin(Stage.COOLING),)
         return _alarm(policy, state)
     if not seen.down and state.stage in BEFORE_COMMITMENT and not state.confirmed_gone:
         return State(primary=state.primary, round=state.round), (StandDown(),)
@@ -255,7 +254,7 @@ def _on_verdict(policy: Policy, state: State, seen: Verdict) -> _Step:
 
 def _alarm(policy: Policy, state: State) -> _Step:
     first = Stage.PAGING if policy.operator else Stage.DELAYING
-    return replace(state, stage=first), (Begin(first),)
+    return state._replace(stage=first), (Begin(first),)
 
 
 def _on_step(policy: Policy, state: State) -> _Step:
@@ -263,9 +262,9 @@ def _on_step(policy: Policy, state: State) -> _Step:
         case Stage.COOLING:
             return _alarm(policy, state)
         case Stage.PAGING:
-            return replace(state, stage=Stage.ACKNOWLEDGING), (Begin(Stage.ACKNOWLEDGING),)
+            return state._replace(stage=Stage.ACKNOWLEDGING), (Begin(Stage.ACKNOWLEDGING),)
         case Stage.ACKNOWLEDGING:
-            return replace(state, stage=Stage.ASSESSING), (Begin(Stage.ASSESSING),)
+            return state._replace(stage=Stage.ASSESSING), (Begin(Stage.ASSESSING),)
         case Stage.DELAYING:
             return _on_assessed(policy, state)
         case Stage.FENCE_PAUSE:
@@ -283,12 +282,12 @@ def _on_assessed(policy: Policy, state: State) -> _Step:
         waits = policy.requires_gone and policy.then != "block"
         return state, (*actions, AwaitEvidence()) if waits else actions
     if policy.requires_gone and not believes:
-        return replace(state, stage=Stage.AWAITING_EVIDENCE), (AwaitEvidence(),)
+        return state._replace(stage=Stage.AWAITING_EVIDENCE), (AwaitEvidence(),)
     return _choose(state)
 
 
 def _fence(state: State) -> _Step:
-    state = replace(state, stage=Stage.FENCING, fence_attempt=state.fence_attempt + 1)
+    state = state._replace(stage=Stage.FENCING, fence_attempt=state.fence_attempt + 1)
     return state, (SendFence(state.primary),)
 
 
@@ -297,15 +296,15 @@ def _on_unconfirmed(policy: Policy, state: State) -> _Step:
         return _fence(state)
     match policy.then:
         case "block":
-            return replace(state, stage=Stage.FENCE_PAUSE), (Begin(Stage.FENCE_PAUSE),)
+            return state._replace(stage=Stage.FENCE_PAUSE), (Begin(Stage.FENCE_PAUSE),)
         case "proceed":
             return _choose(state)
         case "operator-override":
-            return replace(state, stage=Stage.OVERRIDING), (Begin(Stage.OVERRIDING),)
+            return state._replace(stage=Stage.OVERRIDING), (Begin(Stage.OVERRIDING),)
 
 
 def _choose(state: State) -> _Step:
-    return replace(state, stage=Stage.CHOOSING), (AskCandidates(),)
+    return state._replace(stage=Stage.CHOOSING), (AskCandidates(),)
 
 
 def _on_candidates(policy: Policy, state: State, reachable: tuple[Candidate, ...]) -> _Step:
@@ -322,4 +321,4 @@ def _on_candidates(policy: Policy, state: State, reachable: tuple[Candidate, ...
     else:
         best = max(pool, key=lambda item: (item.position, item.region))
     tried = state.tried if fresh else ()
-    return replace(state, stage=Stage.PROMOTING, candidate=best.region, tried=tried), (Promote(best.region),)
+    return state._replace(stage=Stage.PROMOTING, candidate=best.region, tried=tried), (Promote(best.region),)

@@ -16,7 +16,7 @@ from mrsim.sim.world import HEALTH, Timer, World
 from mrsim.trace import INF, NO_EVENT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 _BLOCK = 64
 
@@ -129,10 +129,11 @@ class ProberGroup:
         self._timer: Timer | None = None
         self._cause = NO_EVENT
         self._started = False
-        self.down = down
+        self.down = self._initially_down = down
         self.probers: list[Prober] = []
-        self._standing = tuple(places)
-        self._places = tuple(dict.fromkeys(places))
+        self._first_s: list[float] = []
+        self._standing = tuple(sorted(places))
+        self._places = tuple(dict.fromkeys(self._standing))
         self._seen = {place: look(place) for place in self._places}
         self._delays = {place: delay(place) for place in self._places}
         if any(outcome.fails != float(down) for outcome in self._seen.values()):
@@ -147,10 +148,13 @@ class ProberGroup:
             return
         now = self._world.now
         self._cause = cause
-        if not self._started:
+        if not self._started and self._plan_first(now, seen, delays):
+            return
+        if self._first_s:
+            self._set_up()
+        elif not self._started:
             self._begin(now)
-        else:
-            self._catch_up(now)
+        self._catch_up(now)
         for prober in self.probers:
             prober.outcome = seen[prober.place]
             delay_s = delays[prober.place]
@@ -159,6 +163,46 @@ class ProberGroup:
             prober.delay_s = delay_s
         self._seen, self._delays = seen, delays
         self._plan()
+
+    def _plan_first(self, now: float, seen: dict[str, Outcome], delays: dict[str, float]) -> bool:
+        """Plan the first verdict without following single probers, if every probe's fate is certain; return whether so.
+
+        Nearly every group of a trial sees one change and delivers one verdict. Its probers are set up only when
+        something changes again.
+        """
+        timing, world = self._timing, self._world
+        if not all(outcome.fails in {0.0, 1.0} for outcome in (*seen.values(), *self._seen.values())):
+            return False
+        self._started = True
+        flips = []
+        for place, start in self._starts(now):
+            self._first_s.append(start)
+            fails, failing_takes, passing_takes = seen[place]
+            if (fails == 1.0) != self.down and delays[place] < INF:
+                takes, needed = (passing_takes, timing.recovers) if self.down else (failing_takes, timing.fails)
+                flips.append(start + (needed - 1) * timing.cycle_s(takes) + takes + delays[place])
+        self._seen, self._delays = seen, delays
+        missing = len(self._standing) - timing.need + 1 if self.down else timing.need
+        if len(flips) >= missing:
+            flips.sort()
+            self._timer = world.at(flips[missing - 1], HEALTH, self._name, lambda: self._deliver(missing))
+        return True
+
+    def _deliver(self, count: int) -> None:
+        self._timer = None
+        self._announce(not self.down, len(self._standing) - count if self.down else count)
+
+    def _set_up(self) -> None:
+        """Set up the probers as they have been since the first change."""
+        seen, delays = self._seen, self._delays
+        for index, (place, start) in enumerate(zip(self._standing, self._first_s, strict=True)):
+            prober = Prober(f"{self._name}/{place}/{index - self._standing.index(place)}", place)
+            prober.start_s = start
+            prober.outcome, prober.delay_s = seen[place], delays[place]
+            prober.healthy = prober.delivered = not self._initially_down
+            prober.planned = self._planned(prober)
+            self.probers.append(prober)
+        self._first_s = []
 
     def retire(self) -> None:
         """Stop probing."""
@@ -172,14 +216,15 @@ class ProberGroup:
     def _begin(self, now: float) -> None:
         """Set up the probers at the first instant at which they matter, each at a random fraction of its cycle."""
         self._started = True
-        for index, place in enumerate(self._standing):
-            prober = Prober(f"{self._name}/{index}", place)
-            self.probers.append(prober)
-            prober.outcome = self._seen[place]
-            prober.delay_s = self._delays[place]
-            prober.healthy = prober.delivered = not self.down
-            cycle = self._timing.cycle_s(prober.outcome.passing_takes_s)
-            prober.start_s = now + self._world.uniform(prober.name) * cycle
+        self._first_s = [start for _, start in self._starts(now)]
+        self._set_up()
+
+    def _starts(self, now: float) -> Iterator[tuple[str, float]]:
+        """Yield each prober's place and its next probe: a random fraction of its cycle from now."""
+        for place in self._places:
+            cycle = self._timing.cycle_s(self._seen[place].passing_takes_s)
+            for phase in self._world.uniforms(f"{self._name}/{place}", self._standing.count(place)):
+                yield place, now + phase * cycle
 
     def _catch_up(self, now: float) -> None:
         """Account for the probes started before now, and for the reports delivered by now."""
@@ -258,6 +303,18 @@ class ProberGroup:
         missing = self._threshold(prober) - prober.count
         return prober.start_s + (missing - 1) * self._timing.cycle_s(takes) + takes
 
+    def _planned(self, prober: Prober) -> list[tuple[float, bool]]:
+        """Return when the prober's reports will arrive that differ from the last one delivered."""
+        planned = []
+        delay = prober.delay_s
+        if delay < INF:
+            if prober.healthy != prober.delivered:
+                planned.append((max(prober.flip_s, prober.open_since_s) + delay, prober.healthy))
+            flip = self._next_flip(prober)
+            if flip < INF:
+                planned.append((flip + delay, not prober.healthy))
+        return planned
+
     def _plan(self) -> None:
         """Work out when the combined verdict changes, or when a probe of uncertain outcome must be followed further."""
         if self._timer is not None:
@@ -267,15 +324,7 @@ class ProberGroup:
         down = 0
         for index, prober in enumerate(self.probers):
             down += not prober.delivered
-            planned = []
-            delay = prober.delay_s
-            if delay < INF:
-                if prober.healthy != prober.delivered:
-                    planned.append((max(prober.flip_s, prober.open_since_s) + delay, prober.healthy))
-                flip = self._next_flip(prober)
-                if flip < INF:
-                    planned.append((flip + delay, not prober.healthy))
-            prober.planned = planned
+            planned = prober.planned = self._planned(prober)
             chancy = 0.0 < prober.outcome.fails < 1.0
             items.extend((at_s, index, healthy, chancy) for at_s, healthy in planned)
         items.sort()
@@ -292,17 +341,14 @@ class ProberGroup:
         now = self._world.now
         self._timer = None
         self._catch_up(now)
-        down = sum(not prober.delivered for prober in self.probers) >= self._timing.need
-        if down != self.down:
-            self.down = down
-            self._world.stirred += 1
-            count = sum(not prober.delivered for prober in self.probers)
-            event = self._world.emit(
-                "verdict-down" if down else "verdict-up",
-                self._subject,
-                self._cause,
-                "detection",
-                f"{count} of {len(self.probers)} probers report it down",
-            )
-            self._on_verdict(down, event)
+        count = sum(not prober.delivered for prober in self.probers)
+        if (count >= self._timing.need) != self.down:
+            self._announce(not self.down, count)
         self._plan()
+
+    def _announce(self, down: bool, count: int) -> None:
+        self.down = down
+        self._world.stirred += 1
+        kind = "verdict-down" if down else "verdict-up"
+        note = f"{count} of {len(self._standing)} probers report it down"
+        self._on_verdict(down, self._world.emit(kind, self._subject, self._cause, "detection", note))

@@ -90,6 +90,7 @@ class Network:
         self._bandwidth = scenario.network.wal_bandwidth
         self._cuts: dict[tuple[str, str], int] = {}
         self._dead: dict[str, list[str]] = {}
+        self._gone: frozenset[str] = frozenset()
         self._degraded: dict[tuple[str, str], list[Degradation]] = {}
         self._listeners: list[Callable[[frozenset[str], int], None]] = []
         self.last_in_flight_lost = True
@@ -101,8 +102,7 @@ class Network:
 
     def alive(self, place: str) -> bool:
         """Return whether the place exists at this instant."""
-        region = self.geometry.home[place]
-        return region is None or not self._dead.get(region)
+        return place not in self._gone
 
     def refuses(self, place: str) -> bool:
         """Return whether a lost place answers with refusals (a router says no) instead of silence."""
@@ -112,11 +112,13 @@ class Network:
 
     def open(self, a: str, b: str) -> bool:
         """Return whether a message sent now from a gets to b."""
-        return self.alive(a) and self.alive(b) and not self._cuts.get((a, b))
+        return a not in self._gone and b not in self._gone and (a, b) not in self._cuts
 
     def both_ways(self, a: str, b: str) -> bool:
         """Return whether a request from a gets to b and its answer comes back."""
-        return self.open(a, b) and not self._cuts.get((b, a))
+        if a in self._gone or b in self._gone:
+            return False
+        return not self._cuts or ((a, b) not in self._cuts and (b, a) not in self._cuts)
 
     def one_way_s(self, a: str, b: str) -> float:
         """Return the latency of the directed path, in seconds."""
@@ -170,11 +172,14 @@ class Network:
     def lose(self, region: str, connections: str, cause: int, *, in_flight_lost: bool) -> None:
         """Take a region, and every place inside it, off the map."""
         self._dead.setdefault(region, []).append(connections)
+        self._gone |= self._inside(region)
         self._announce(self._inside(region), cause, in_flight_lost=in_flight_lost)
 
     def restore(self, region: str, connections: str, cause: int) -> None:
         """Undo :meth:`lose`."""
         self._dead[region].remove(connections)
+        if not self._dead[region]:
+            self._gone -= self._inside(region)
         self._announce(self._inside(region), cause)
 
     def degrade(self, pairs: list[tuple[str, str]], item: Degradation, cause: int) -> None:

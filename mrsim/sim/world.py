@@ -132,11 +132,11 @@ class World:
     @property
     def now(self) -> float:
         """Seconds since the start of the trial."""
-        return self.clock.now
+        return self.clock._now
 
     def emit(self, kind: str, subject: str, cause: int = NO_EVENT, phase: str = "", note: str = "") -> int:
         """Write an event into the trace and return its index."""
-        self.events.append(Event(self.clock.now, kind, subject, cause, phase, note))
+        self.events.append(Event(self.clock._now, kind, subject, cause, phase, note))
         return len(self.events) - 1
 
     def at(self, when_s: float, priority: int, name: str, action: Callable[[], None]) -> Timer:
