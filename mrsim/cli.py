@@ -41,6 +41,16 @@ class CommandError(click.ClickException):
     exit_code = INVALID
 
 
+class BrokenInvariant(CommandError):
+    """A bug in mrsim, with the line that replays the trial it showed in."""
+
+    exit_code = BROKEN
+
+    def __init__(self, path: str, error: SimulationError) -> None:
+        replay = f"mrsim trace {path} --seed {error.seed} --trial {error.trial}"
+        super().__init__(f"internal error, please report it with the scenario: {error}\n{replay}")
+
+
 class InvalidScenarios(MrsimError):
     """Several scenario files that cannot be used: their messages, each with its place."""
 
@@ -68,14 +78,14 @@ def _guarded(arguments: Sequence[str] | None) -> int:
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         hint = f" (see '{context.command_path} --help')" if context is not None else ""
-        return _say(error.format_message().rstrip(".") + hint, INVALID)
-    except SimulationError as error:
-        return _say(f"internal error: {error}\nplease report it with the scenario and this line", BROKEN)
+        code = error.exit_code if isinstance(error, CommandError) else INVALID
+        return _say(error.format_message().rstrip(".") + hint, code)
     except (ScenarioError, InvalidScenarios) as error:
         return _say(str(error), INVALID, prefix="")
     except MrsimError as error:
         return _say(str(error), INVALID)
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):
+        # click itself leaves with SystemExit(1) when a pipe is closed, which would read as a failed budget.
         _mute(sys.stdout)
         return _say("standard output was closed before everything was written", INVALID)
     except OSError as error:
@@ -268,7 +278,10 @@ def trace_command(file: Path, seed: int | None, trial: int) -> int:
 
     scenario = _load(file)
     seed = fresh_seed() if seed is None else seed
-    trace, measures = run_one(scenario, seed, trial)
+    try:
+        trace, measures = run_one(scenario, seed, trial)
+    except SimulationError as error:
+        raise BrokenInvariant(scenario.path, error) from error
     values = {column: float(of_trial[0]) for column, of_trial in measures.values.items()}
     width, colour = _page()
     click.echo(story(trace, values, scenario=scenario, width=width, colour=colour), nl=False)
@@ -327,6 +340,8 @@ def _study(scenario: Scenario, trials: int, seed: int | None, workers: int | Non
             return run(scenario, trials=trials, seed=seed, workers=workers, progress=report), False
         except Interrupted as stopped:
             return stopped.partial, True
+        except SimulationError as error:
+            raise BrokenInvariant(scenario.path, error) from error
 
 
 @contextmanager

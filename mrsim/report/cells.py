@@ -34,6 +34,10 @@ def interval_text(kind: Quantity, estimate: Estimate) -> str:
     if isnan(estimate.value_low) or (isinf(estimate.value_low) and isinf(estimate.low)):
         return ""
     half = half_width(estimate.low, estimate.high)
+    shown = value_text(kind, estimate)
+    if half and number(kind, estimate.low, half) == number(kind, estimate.high, half) == shown:
+        # Only a duration in whole seconds is shown more coarsely than its interval.
+        return "[± < 1 s]"
     low = NEVER if isinf(estimate.low) else number(kind, estimate.low, half)
     if isfinite(estimate.high):
         return f"[{low}, {number(kind, estimate.high, half)}]"

@@ -41,10 +41,11 @@ class Page:
     """
 
     def __init__(self, width: int = DEFAULT_WIDTH, *, colour: bool = False) -> None:
+        self.width = max(width, _NARROWEST)
         self._stream = StringIO()
         self._console = Console(
             file=self._stream,
-            width=max(width, _NARROWEST),
+            width=self.width,
             force_terminal=colour,
             color_system="standard" if colour else None,
             no_color=not colour,

@@ -17,6 +17,7 @@ NOTHING = "-"
 _SIGNIFICANT = 3
 _FINER_BELOW = 3.0
 _SECONDS_BELOW = 100.0
+_WHOLE_FROM = 100.0
 _MINUTE_S = 60.0
 _HOUR_S = 3600.0
 _COARSE_STEPS_S = (10.0, _MINUTE_S, 10 * _MINUTE_S, _HOUR_S)
@@ -110,12 +111,13 @@ def share(value: float, half_width: float = 0.0) -> str:
 
 
 def count(value: float, half_width: float = 0.0) -> str:
-    """Return a count, such as ``2 870``; a mean count keeps the decimals that its interval supports."""
+    """Return a count, such as ``2 870``; a mean count below 100 keeps the decimals that its interval supports."""
     if not math.isfinite(value):
         return NOTHING if math.isnan(value) else "infinite"
-    if half_width == 0 and value == round(value):
-        return decimal(value, 1.0)
-    return decimal(value, step_of(value, half_width))
+    step = step_of(value, half_width)
+    if abs(value) >= _WHOLE_FROM or value == round(value):
+        step = max(step, 1.0) if half_width else 1.0
+    return _plain(value, step, exact=half_width == 0)
 
 
 def number(kind: Quantity, value: float, half_width: float = 0.0) -> str:

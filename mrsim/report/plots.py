@@ -206,7 +206,7 @@ def phases(results: Results, ax: Axes | None = None) -> Axes:
         raise ResultsError(message)
     ax = _axes(ax, height=1.6 + 0.55 * len(tables))
     unit, scale = _unit_of(ax, "duration", max(table.total_s for table in tables))
-    names = [table.label.replace(", ", "\n", 1) for table in tables]
+    names = [f"{table.outage}\n{table.whose}" for table in tables]
     left = np.zeros(len(tables))
     for part in PHASES:
         lengths = np.array([table.parts.get(part, 0.0) for table in tables]) / scale
@@ -216,6 +216,7 @@ def phases(results: Results, ax: Axes | None = None) -> Axes:
             ax.barh(names, lengths, left=left, color=colour, hatch=hatch, edgecolor="white", linewidth=0.5, label=shown)
             left += lengths
     ax.invert_yaxis()
+    ax.set_xlim(0, 1.04 * left.max())
     ax.set_xlabel(f"recovery time ({unit})")
     ax.grid(visible=True, axis="x", alpha=0.25)
     ax.set_axisbelow(True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from math import isnan
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from mrsim.scenario.model import Assumption
     from mrsim.study.results import Results
+    from mrsim.study.verdict import Check
 
 QUANTILES = ("p50", "p95", "p99")
 """Quantiles over trials that every table shows."""
@@ -41,7 +43,8 @@ TAIL, TAIL_CLIENTS = "p95", "95%"
 """The quantile over trials, and over clients, whose phases are shown beside the mean."""
 
 _FLAGS = (
-    ("promoted", "promoted", "time_without_redundancy_s"),
+    ("promoted", "promoted", ""),
+    ("", "without redundancy after it", "time_without_redundancy_s"),
     ("split_brain", "split-brain", "split_brain_s"),
     ("", "exposed, nobody routed there", "exposed_s"),
     ("", "dual belief", "dual_belief_s"),
@@ -88,12 +91,18 @@ class RecoveryTable:
 class PhaseTable:
     """Mean seconds per phase over some trials; they add up to ``total_s``."""
 
-    label: str
+    outage: str
+    whose: str
     parts: dict[str, float]
     total_s: float
     trials: int
     unfinished: float
     """Share of these trials whose recovery had not finished."""
+
+    @property
+    def label(self) -> str:
+        """Which outage, and whose."""
+        return f"{self.outage}, {self.whose}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,25 +215,24 @@ def phase_tables(results: Results) -> list[PhaseTable]:
     means = results.phases()
     rows = []
     for service, op in sorted(means.index, key=lambda pair: _order(results, pair)):
-        rows.append(_phase_table(means.loc[(service, op)], f"{service} {op}, mean"))
+        rows.append(_phase_table(means.loc[(service, op)], f"{service} {op}", "mean"))
         try:
             tail = results.phases(TAIL, TAIL_CLIENTS).loc[(service, op)]
         except (ResultsError, KeyError):
             continue
-        label = f"{service} {op}, {TAIL_CLIENTS.removesuffix('%')} % client around {TAIL}"
-        rows.append(_phase_table(tail, label))
+        whose = f"{TAIL_CLIENTS.removesuffix('%')} % client near {TAIL}"
+        rows.append(_phase_table(tail, f"{service} {op}", whose))
     return [row for row in rows if row.trials]
 
 
-def _phase_table(row: pd.Series[float], label: str) -> PhaseTable:
+def _phase_table(row: pd.Series[float], outage: str, whose: str) -> PhaseTable:
     parts = {part: float(row[part]) for part in PHASES}
-    return PhaseTable(label, parts, float(row["total"]), int(row["trials"]), float(row["unfinished"]))
+    return PhaseTable(outage, whose, parts, float(row["total"]), int(row["trials"]), float(row["unfinished"]))
 
 
 def replay_trial(results: Results) -> tuple[int, str]:
     """Return the trial that is most worth replaying, and why: the worst of a budget, or the slowest to recover."""
-    ranked = sorted(results.checks, key=lambda check: ("failed", "inconclusive", "passed").index(check.verdict))
-    for check in ranked:
+    for check in sorted(results.checks, key=_comfort):
         if check.worst_trials:
             return check.worst_trials[0], f"the worst trial for {check.budget.key}"
     for table in reversed(recovery_tables(results)):
@@ -234,6 +242,13 @@ def replay_trial(results: Results) -> tuple[int, str]:
                 worst = int(np.nanargmax(np.where(np.isinf(values), np.nan, values)))
                 return int(results.trials.index[worst]), f"the slowest trial of {table.service} {table.op}"
     return int(results.trials.index[0]), "the first trial"
+
+
+def _comfort(check: Check) -> tuple[int, float]:
+    """Return how little a check worries: its verdict, then how far from its limit it is."""
+    used = check.estimate.value_low / check.budget.limit if check.budget.limit > 0 else 0.0
+    share = 0.0 if isnan(used) else -used if check.budget.op in ("<", "<=") else used
+    return ("failed", "inconclusive", "passed").index(check.verdict), share
 
 
 def default_column(results: Results, metric: str) -> str:

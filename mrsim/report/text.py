@@ -10,7 +10,7 @@ from rich.text import Text
 from mrsim.metrics import BY_NAME
 from mrsim.report.cells import estimate_text, interval_text, value_text
 from mrsim.report.layout import DEFAULT_WIDTH, Column, Page
-from mrsim.report.numbers import duration, share
+from mrsim.report.numbers import count, duration, share
 from mrsim.report.sentences import fault_sentence
 from mrsim.report.tables import (
     QUANTILES,
@@ -30,6 +30,7 @@ from mrsim.trace import PHASES
 
 if TYPE_CHECKING:
     from mrsim.study.results import Results
+    from mrsim.study.statistics import Estimate
     from mrsim.study.verdict import Check
 
 VERDICTS = {"passed": ("PASS", "green"), "failed": ("FAIL", "bold red"), "inconclusive": ("INCONCLUSIVE", "yellow")}
@@ -93,7 +94,7 @@ def check_report(
         own, left = left[:count], left[count:]
         page.line(Text(path, style="bold"), f"  {len(results.trials)} trials, seed {results.seed}")
         if own:
-            page.table(_BUDGET_COLUMNS, [_budget_row(check) for check in own])
+            _budget_table(page, own)
         else:
             page.line("no budgets", indent=2)
         blamed = next((check for check in own if check.verdict != "passed" and check.worst_trials), None)
@@ -153,13 +154,18 @@ def _client_table(page: Page, rows: Sequence[QuantileRow]) -> None:
 def _affected(table: RecoveryTable) -> str:
     parts = []
     if table.affected is not None:
-        parts.append(f"{value_text('share', table.affected)} of clients affected (mean)")
+        parts.append(f"{_mean_share(table.affected)} of clients affected (mean)")
     idle = table.rows[0].estimates[QUANTILES[0]].no_effect if table.rows else 0
     if idle:
         parts.append(f"nobody in {idle} trials, which are left out")
     if table.unavailability is not None:
-        parts.append(f"{value_text('share', table.unavailability)} of requests failed up to the horizon")
+        parts.append(f"{_mean_share(table.unavailability)} of requests failed up to the horizon")
     return "; ".join(parts)
+
+
+def _mean_share(estimate: Estimate) -> str:
+    """Return a mean share to three digits: here it only gives the scale."""
+    return share(estimate.value_low)
 
 
 def _phases(page: Page, results: Results) -> None:
@@ -168,13 +174,14 @@ def _phases(page: Page, results: Results) -> None:
         return
     page.heading("Where the time went", "mean parts of an outage; those of a row add up to its total")
     parts = [part for part in PHASES if any(table.parts[part] >= SHORTEST_PART_S for table in tables)]
-    columns = (Column("", wraps=True), *(Column(part.replace("_", " "), "right", wraps=True) for part in parts))
+    columns = (Column(""), *(Column(part.replace("_", " "), "right", wraps=True) for part in parts))
     rows = []
     for table in tables:
         times = (duration(table.parts[part]) if table.parts[part] >= SHORTEST_PART_S else "-" for part in parts)
         note = f"{share(table.unfinished)} unfinished" if table.unfinished else ""
-        rows.append((table.label, *times, duration(table.total_s), note))
-    page.table((*columns, Column("total", "right"), Column("")), rows)
+        name = table.label if table.whose == "mean" else f"  {table.whose}"
+        rows.append((name, *times, duration(table.total_s), note))
+    page.table((*columns, Column("total", "right"), Column("", wraps=True)), rows)
 
 
 def _loss(page: Page, results: Results) -> None:
@@ -190,11 +197,11 @@ def _ledger(page: Page, results: Results) -> None:
     ledgers = ledger_rows(results)
     if not ledgers:
         return
-    page.heading("Writes", "mean per trial up to the horizon; below, the trials with any")
+    page.heading("Writes", "mean per trial up to the horizon, in full so that it adds up; below, the trials with any")
     columns = (Column("store"), *(Column(row.label, "right", wraps=True) for row in ledgers[0][1]))
     rows = []
     for store, ledger in ledgers:
-        rows.append((store, *(value_text("count", row.mean) for row in ledger)))
+        rows.append((store, *(count(row.mean.value_low) for row in ledger)))
         rows.append(("", *(share(row.any_trials.value_low) for row in ledger)))
     page.table(columns, rows)
 
@@ -224,41 +231,35 @@ def _latency(page: Page, results: Results) -> None:
     page.table((Column("service"), Column("from"), Column("latency", "right")), cells)
 
 
-_BUDGET_COLUMNS = (
-    Column("budget", wraps=True),
-    Column("limit"),
-    Column("verdict"),
-    Column("observed"),
-    Column("", wraps=True),
-)
+_BUDGET_COLUMNS = (Column("budget"), Column("limit"), Column("verdict"), Column("observed"), Column("trials", "right"))
 
 
 def _budgets(page: Page, checks: Sequence[Check]) -> None:
     page.heading("Budgets", _tally(checks))
-    page.table(_BUDGET_COLUMNS, [_budget_row(check) for check in checks])
+    _budget_table(page, checks)
 
 
-def _budget_row(check: Check) -> tuple[str | Text, ...]:
-    word, style = VERDICTS[check.verdict]
-    if check.budget.level == "warn":
-        word += " (warn)"
-    kind = BY_NAME[check.budget.metric].kind
-    return (
-        check.budget.key,
-        check.budget.text,
-        Text(word, style=style),
-        estimate_text(kind, check.estimate),
-        check_note(check),
-    )
+def _budget_table(page: Page, checks: Sequence[Check]) -> None:
+    """Print one row per check, and below the table what there is to say of single ones."""
+    rows = []
+    for check in checks:
+        word, style = VERDICTS[check.verdict]
+        word += " (warn)" if check.budget.level == "warn" else ""
+        observed = estimate_text(BY_NAME[check.budget.metric].kind, check.estimate)
+        verdict = Text(word, style=style)
+        rows.append((check.budget.key, check.budget.text, verdict, observed, str(check.estimate.n)))
+    page.table(_BUDGET_COLUMNS, rows)
+    for check in checks:
+        remark = check_remark(check)
+        if remark:
+            page.line(f"{check.budget.key} {check.budget.text}: {remark}", indent=2)
 
 
-def check_note(check: Check) -> str:
-    """Return what a verdict rests on: the number of trials, what would decide, and the worst trial of a bad one."""
-    parts = [f"n={check.estimate.n}"]
-    if check.reason:
-        parts.append(check.reason)
+def check_remark(check: Check) -> str:
+    """Return what limits a verdict, how many trials would decide, and the worst trial of a bad one; may be empty."""
+    parts = [check.reason] if check.reason else []
     if check.needed_trials:
-        parts.append(f"try --trials {check.needed_trials}")
+        parts.append(f"about {check.needed_trials} trials would decide (--trials {check.needed_trials})")
     if check.verdict != "passed" and check.worst_trials:
         parts.append(f"worst: --trial {check.worst_trials[0]}")
     return "; ".join(parts)
@@ -286,10 +287,24 @@ def _assumptions(page: Page, results: Results, *, everything: bool) -> None:
         return
     shown = [row for row in known if everything or row.kind == "assumption"]
     others = len(known) - len(shown)
-    more = f"; {others} more values have a source: --assumptions all" if others else ""
-    page.heading("Assumptions", f"what the answer leans on and nobody measured for this system{more}")
+    more = f"; {others} more values have a source (--assumptions all)" if others else ""
+    page.heading("Assumptions", f"what the answer leans on and nobody measured here{more}")
     columns = (Column("where"), Column("value", wraps=True), Column("kind"), Column("source", wraps=True))
-    page.table(columns, [(row.where, row.value, row.kind if everything else "", row.source) for row in shown])
+    widths = [
+        max((len(text) for text in texts), default=0)
+        for texts in zip(*((r.where, r.value) for r in shown), strict=True)
+    ]
+    room = page.width - 8 - sum(widths)
+    rows = [
+        (row.where, row.value, row.kind if everything else "", row.source if everything else _cut(row.source, room))
+        for row in shown
+    ]
+    page.table(columns, rows)
+
+
+def _cut(text: str, most: int) -> str:
+    """Return a text on one line: ``--assumptions all`` shows it in full."""
+    return text if len(text) <= most else text[: max(most - 1, 12)].rstrip() + "…"
 
 
 def _replay(page: Page, results: Results) -> None:
