@@ -149,7 +149,14 @@ def sample_results(
                 )
                 status[column] = np.where(cut & (op == "write"), 1, 0) if effect else np.full(n, 3)
         values[f"rto_mean_s{{{labels}}}"] = base * 0.85
-        parts = {"detection": 0.2, "decision": 0.5, "promotion": 0.1, "propagation": 0.15, "reconnect": 0.05}
+        parts = {
+            "detection": 0.2,
+            "decision": 0.5,
+            "promotion": 0.1,
+            "propagation": 0.15,
+            "reconnect": 0.05,
+            "unresolved": 0.0,
+        }
         for part, share in parts.items():
             values[f"phase_s{{{labels},part={part}}}"] = base * 0.85 * share
             values[f"phase_at_s{{{labels},clients=95%,part={part}}}"] = base * share
