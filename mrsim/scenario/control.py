@@ -31,7 +31,7 @@ class Detect(Model):
 class DecideAutomatic(Model):
     """A controller program that acts as soon as its guards allow."""
 
-    by: Literal["automatic"]
+    by: Literal["automatic"] = Field(description="Who decides.")
     runs_in: Name | None = Field(
         default=None, description="Place the controller runs in; none: where the first prober is."
     )
@@ -43,7 +43,7 @@ class DecideAutomatic(Model):
 class DecideOperator(Model):
     """A person: paged, acknowledges, assesses, decides."""
 
-    by: Literal["operator"]
+    by: Literal["operator"] = Field(description="Who decides.")
     runs_in: Name | None = Field(default=None, description="Place the operator works from; none: outside every region.")
     page: SecondsDist = Field(description="From the verdict to the page.")
     acknowledge: SecondsDist = Field(description="From the page to a person looking.")
@@ -60,7 +60,7 @@ class DecideOperator(Model):
 class DecideLease(Model):
     """A leader lease in a replicated store: whoever holds it is primary."""
 
-    by: Literal["lease"]
+    by: Literal["lease"] = Field(description="Who decides.")
     voters: tuple[Name, ...] = Field(
         min_length=1, description="Places of the lease store's members; a majority is needed."
     )
@@ -147,8 +147,8 @@ class Failover(Model):
     """Everything between a dead primary and a living one."""
 
     detect: Detect | None = Field(default=None, description="Probers; not used by lease control.")
-    decide: Decide
+    decide: Decide = Field(description="Who decides, and on what evidence.")
     fence: Fence | None = Field(default=None, description="None: the old primary is not fenced.")
-    promote: Promote
-    old_primary: OldPrimary
+    promote: Promote = Field(description="How a standby becomes primary.")
+    old_primary: OldPrimary = Field(description="What the old primary does when it comes back.")
     self_check: SelfCheck | None = Field(default=None, description="Isolation self-check of the primary.")

@@ -19,8 +19,8 @@ class _Fault(Model):
 class RegionLoss(_Fault):
     """Everything in the region is gone."""
 
-    kind: Literal["region-loss"]
-    region: Name
+    kind: Literal["region-loss"] = Field(description="What breaks.")
+    region: Name = Field(description="Region it strikes.")
     connections: Literal["hang", "refused"] = Field(description="Packets vanish, or connections are refused.")
     in_flight: Literal["arrives", "lost"] = Field(description="What is on the wire at that instant.")
 
@@ -28,60 +28,60 @@ class RegionLoss(_Fault):
 class Isolation(_Fault):
     """The region lives, cut from the places named."""
 
-    kind: Literal["isolation"]
-    region: Name
+    kind: Literal["isolation"] = Field(description="What breaks.")
+    region: Name = Field(description="Region it strikes.")
     cut_from: tuple[Name, ...] | Literal["rest"] = Field(description="Places cut from it; 'rest': all not named below.")
     still_reached_by: tuple[Name, ...] | Literal["rest"] = Field(
         description="Places that still reach it; 'rest': all not cut."
     )
-    in_flight: Literal["arrives", "lost"] = "lost"
+    in_flight: Literal["arrives", "lost"] = Field(default="lost", description="What is on the wire at that instant.")
 
 
 class Partition(_Fault):
     """Two sets of places cannot reach each other, in both directions or in one."""
 
-    kind: Literal["partition"]
-    between: tuple[Name, ...] = Field(min_length=1)
-    and_: tuple[Name, ...] = Field(alias="and", min_length=1)
+    kind: Literal["partition"] = Field(description="What breaks.")
+    between: tuple[Name, ...] = Field(min_length=1, description="Places on the first side.")
+    and_: tuple[Name, ...] = Field(alias="and", min_length=1, description="Places on the second side.")
     direction: Literal["both", "forward", "backward"] = Field(
         default="both", description="forward: nothing gets from the first side to the second."
     )
-    in_flight: Literal["arrives", "lost"] = "lost"
+    in_flight: Literal["arrives", "lost"] = Field(default="lost", description="What is on the wire at that instant.")
 
 
 class ProcessCrash(_Fault):
     """The database process of one node dies; its host refuses connections at once."""
 
-    kind: Literal["process-crash"]
-    store: Name
-    region: Name
-    in_flight: Literal["arrives", "lost"] = "arrives"
+    kind: Literal["process-crash"] = Field(description="What breaks.")
+    store: Name = Field(description="Store whose node it strikes.")
+    region: Name = Field(description="Region it strikes.")
+    in_flight: Literal["arrives", "lost"] = Field(default="arrives", description="What is on the wire at that instant.")
 
 
 class AgentCrash(_Fault):
     """The failover agent beside a database dies and leaves a living database behind."""
 
-    kind: Literal["agent-crash"]
-    store: Name
-    region: Name
+    kind: Literal["agent-crash"] = Field(description="What breaks.")
+    store: Name = Field(description="Store whose node it strikes.")
+    region: Name = Field(description="Region it strikes.")
 
 
 class LinkDegradation(_Fault):
     """A directed path gets slower, lossy or narrower."""
 
-    kind: Literal["link-degradation"]
-    from_: tuple[Name, ...] = Field(alias="from", min_length=1)
-    to: tuple[Name, ...] = Field(min_length=1)
-    added_latency: SecondsDist | None = None
-    loss: Share = 0.0
+    kind: Literal["link-degradation"] = Field(description="What breaks.")
+    from_: tuple[Name, ...] = Field(alias="from", min_length=1, description="Places the paths lead from.")
+    to: tuple[Name, ...] = Field(min_length=1, description="Places the paths lead to.")
+    added_latency: SecondsDist | None = Field(default=None, description="Added to the latency one way.")
+    loss: Share = Field(default=0.0, description="Share of messages lost.")
     bandwidth: BytesPerSecond | None = Field(default=None, description="What is left for WAL.")
 
 
 class Brownout(_Fault):
     """The region answers, slowly or with errors."""
 
-    kind: Literal["brownout"]
-    region: Name
+    kind: Literal["brownout"] = Field(description="What breaks.")
+    region: Name = Field(description="Region it strikes.")
     errors: Share = Field(default=0.0, description="Share of application requests that fail.")
     latency: SecondsDist | None = Field(default=None, description="Time the application takes to answer.")
     clients_give_up_after: Seconds = Field(default=10.0, gt=0, description="A request slower than this has failed.")
@@ -90,9 +90,9 @@ class Brownout(_Fault):
 class ReplicationStall(_Fault):
     """A standby stops receiving."""
 
-    kind: Literal["replication-stall"]
-    store: Name
-    region: Name
+    kind: Literal["replication-stall"] = Field(description="What breaks.")
+    store: Name = Field(description="Store whose node it strikes.")
+    region: Name = Field(description="Region it strikes.")
 
 
 Fault = Annotated[

@@ -24,7 +24,7 @@ from pydantic import (
 
 from mrsim import units
 from mrsim.distributions import Distribution
-from mrsim.written_distributions import FORMS, read
+from mrsim.written_distributions import read
 
 NAME_PATTERN = r"^[A-Za-z][A-Za-z0-9_-]{0,62}$"
 """What a user may call something: no dots, slashes or braces, which paths and labels are made of."""
@@ -80,123 +80,28 @@ def _distribution(value: Any, info: ValidationInfo) -> Distribution:
     return read(value)
 
 
-_DURATION = r"^([0-9]+(\.[0-9]+)?\s*(us|ms|s|min|h|d)\s*)+$"
-_NUMBER = r"^[0-9]+(\.[0-9]+)?\s*"
-_RANGE = r"^([0-9]+(\.[0-9]+)?\s*(us|ms|s|min|h|d)\s*)+\.\.\s*([0-9]+(\.[0-9]+)?\s*(us|ms|s|min|h|d)\s*)+$"
+QUANTITY = "x-quantity"
+"""Marks a value's place in the JSON Schema; :mod:`mrsim.scenario.schema` puts the written form there."""
 
-DURATION_SCHEMA: dict[str, Any] = {
-    "type": "string",
-    "pattern": _DURATION,
-    "description": "A duration with its unit.",
-    "examples": ["75ms", "30s", "5min"],
-}
-FOREVER_SCHEMA: dict[str, Any] = {"anyOf": [DURATION_SCHEMA, {"const": units.FOREVER}]}
-RATE_SCHEMA: dict[str, Any] = {"type": "string", "pattern": _NUMBER + r"/(s|min|h|d)$", "examples": ["200/s", "12/min"]}
-SIZE_SCHEMA: dict[str, Any] = {
-    "type": "string",
-    "pattern": _NUMBER + r"(B|[kK]B|[MGT]B|[KMGT]iB)$",
-    "examples": ["2KB", "16MB"],
-}
-BANDWIDTH_SCHEMA: dict[str, Any] = {
-    "type": "string",
-    "pattern": _NUMBER + r"(B|[kK]B|[MGT]B|[KMGT]iB|bit|[kK]bit|[MGT]bit)/s$",
-    "examples": ["16MB/s", "40Mbit/s"],
-}
-SHARE_SCHEMA: dict[str, Any] = {"type": "string", "pattern": _NUMBER + r"%$", "examples": ["2%", "99.9%"]}
-FACTOR_SCHEMA: dict[str, Any] = {"type": "string", "pattern": _NUMBER + r"x$", "examples": ["20x"]}
-DISTRIBUTION_REF: dict[str, Any] = {"$ref": "#/$defs/UncertainDuration"}
-DISTRIBUTION_SCHEMA: dict[str, Any] = {
-    "description": f"A duration, certain or not: {FORMS}.",
-    "examples": ["30s", "30s..2min", {"median": "1min", "p95": "3min"}],
-    "anyOf": [
-        DURATION_SCHEMA,
-        {"type": "string", "pattern": _RANGE},
-        {
-            "type": "object",
-            "description": "Log-normal through two quantiles.",
-            "patternProperties": {r"^(median|p[0-9]{1,2}(\.[0-9]+)?)$": DURATION_SCHEMA},
-            "additionalProperties": False,
-            "minProperties": 2,
-            "maxProperties": 2,
-        },
-        {
-            "type": "object",
-            "description": "Log-normal with these moments.",
-            "properties": {"mean": DURATION_SCHEMA, "sd": DURATION_SCHEMA},
-            "required": ["mean", "sd"],
-            "additionalProperties": False,
-        },
-        {
-            "type": "object",
-            "properties": {
-                "exponential": {
-                    "type": "object",
-                    "properties": {"mean": DURATION_SCHEMA},
-                    "required": ["mean"],
-                    "additionalProperties": False,
-                }
-            },
-            "required": ["exponential"],
-            "additionalProperties": False,
-        },
-        {
-            "type": "object",
-            "properties": {
-                "pareto": {
-                    "type": "object",
-                    "properties": {"min": DURATION_SCHEMA, "shape": {"type": "number", "exclusiveMinimum": 0}},
-                    "patternProperties": {r"^(median|p[0-9]{1,2}(\.[0-9]+)?)$": DURATION_SCHEMA},
-                    "additionalProperties": False,
-                    "minProperties": 2,
-                    "maxProperties": 2,
-                }
-            },
-            "required": ["pareto"],
-            "additionalProperties": False,
-        },
-        {
-            "type": "object",
-            "properties": {
-                "values": {"type": "array", "items": DURATION_SCHEMA, "minItems": 1},
-                "weights": {"type": "array", "items": {"type": "number", "exclusiveMinimum": 0}, "minItems": 1},
-            },
-            "required": ["values"],
-            "additionalProperties": False,
-        },
-        {
-            "type": "object",
-            "properties": {
-                "mixture": {
-                    "type": "array",
-                    "minItems": 1,
-                    "items": {
-                        "type": "object",
-                        "properties": {"share": SHARE_SCHEMA, "of": DISTRIBUTION_REF},
-                        "required": ["share", "of"],
-                        "additionalProperties": False,
-                    },
-                }
-            },
-            "required": ["mixture"],
-            "additionalProperties": False,
-        },
-    ],
-}
+
+def _marked(name: str) -> WithJsonSchema:
+    return WithJsonSchema({QUANTITY: name})
+
 
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 Count = Annotated[int, Strict()]
 Flag = Annotated[bool, Strict()]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
-Seconds = Annotated[float, BeforeValidator(quantity("duration")), WithJsonSchema(DURATION_SCHEMA)]
-SecondsOrForever = Annotated[float, BeforeValidator(quantity("duration", forever=True)), WithJsonSchema(FOREVER_SCHEMA)]
-PerSecond = Annotated[float, BeforeValidator(quantity("rate")), WithJsonSchema(RATE_SCHEMA)]
-Bytes = Annotated[float, BeforeValidator(quantity("size")), WithJsonSchema(SIZE_SCHEMA)]
-BytesPerSecond = Annotated[float, BeforeValidator(quantity("bandwidth")), WithJsonSchema(BANDWIDTH_SCHEMA)]
-Share = Annotated[float, BeforeValidator(quantity("share")), WithJsonSchema(SHARE_SCHEMA)]
-Factor = Annotated[float, BeforeValidator(quantity("factor")), WithJsonSchema(FACTOR_SCHEMA)]
+Seconds = Annotated[float, BeforeValidator(quantity("duration")), _marked("duration")]
+SecondsOrForever = Annotated[float, BeforeValidator(quantity("duration", forever=True)), _marked("duration or forever")]
+PerSecond = Annotated[float, BeforeValidator(quantity("rate")), _marked("rate")]
+Bytes = Annotated[float, BeforeValidator(quantity("size")), _marked("size")]
+BytesPerSecond = Annotated[float, BeforeValidator(quantity("bandwidth")), _marked("bandwidth")]
+Share = Annotated[float, BeforeValidator(quantity("share")), _marked("share")]
+Factor = Annotated[float, BeforeValidator(quantity("factor")), _marked("factor")]
 SecondsDist = Annotated[
     Distribution,
     BeforeValidator(_distribution),
     PlainSerializer(str, return_type=str),
-    WithJsonSchema(DISTRIBUTION_REF),
+    _marked("uncertain duration"),
 ]

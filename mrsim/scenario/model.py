@@ -28,21 +28,23 @@ class Assumption(Model):
 class Scenario(Model):
     """A resolved scenario: topology, systems, faults and budgets."""
 
-    name: Name
-    summary: str = ""
+    name: Name = Field(description="Name of the scenario.")
+    summary: str = Field(default="", description="One sentence on what it shows.")
     horizon: Seconds = Field(gt=0, description="Nominal end of every trial.")
     horizon_explicit: bool = Field(default=True, description="False if the horizon was derived from the faults.")
     stable_for: Seconds = Field(default=60.0, ge=0, description="A recovery must last this long to count.")
-    tags: tuple[str, ...] = ()
-    regions: tuple[Name, ...] = Field(min_length=1)
-    witnesses: dict[Name, Witness] = Field(default_factory=dict)
-    control_points: dict[Name, ControlPoint] = Field(default_factory=dict)
-    network: Network
-    stores: dict[Name, Store] = Field(default_factory=dict)
-    services: dict[Name, Service] = Field(default_factory=dict)
-    dns: dict[Name, Record] = Field(default_factory=dict)
-    clients: dict[Name, Cohort] = Field(default_factory=dict)
-    faults: tuple[Fault, ...] = ()
+    tags: tuple[str, ...] = Field(default=(), description="Words to select scenarios by.")
+    regions: tuple[Name, ...] = Field(min_length=1, description="Regions: fault domains, by name.")
+    witnesses: dict[Name, Witness] = Field(default_factory=dict, description="Places that vote and hold no data.")
+    control_points: dict[Name, ControlPoint] = Field(
+        default_factory=dict, description="Places through which nodes can be fenced; each region has one of its own."
+    )
+    network: Network = Field(description="Round trips and bandwidths.")
+    stores: dict[Name, Store] = Field(default_factory=dict, description="Databases.")
+    services: dict[Name, Service] = Field(default_factory=dict, description="Programs that read and write stores.")
+    dns: dict[Name, Record] = Field(default_factory=dict, description="Records that lead clients to services.")
+    clients: dict[Name, Cohort] = Field(default_factory=dict, description="Cohorts of people by place.")
+    faults: tuple[Fault, ...] = Field(default=(), description="What breaks, and when.")
     budgets: tuple[Budget, ...] = ()
     assumptions: tuple[Assumption, ...] = Field(default=(), description="What presets and defaults contributed.")
     path: str = Field(default="<scenario>", description="File it was read from.")

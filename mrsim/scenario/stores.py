@@ -85,7 +85,7 @@ class Replication(Model):
 class Standby(Model):
     """A standby and the node it streams from."""
 
-    region: Name
+    region: Name = Field(description="Region it is in.")
     source: Name | None = Field(default=None, description="Region it streams from; none: the primary.")
 
 
@@ -95,7 +95,7 @@ class Store(Model):
     primary: Name = Field(description="Region of the primary.")
     standbys: tuple[Standby, ...] = Field(default=(), description="Standbys, one per region.")
     commit: CommitRule = Field(default_factory=CommitRule, description="When a commit is acknowledged.")
-    endpoint: Endpoint
-    wal: Wal
-    replication: Replication
+    endpoint: Endpoint = Field(description="How services find the primary.")
+    wal: Wal = Field(description="What the primary writes.")
+    replication: Replication = Field(description="Timers and speeds of streaming replication.")
     failover: Failover | None = Field(default=None, description="None: nobody promotes anything.")
