@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Executor
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -122,12 +123,15 @@ def run(
         origin = provenance(scenario, seed=seed, trials_asked=trials, trials=collector.done)
         return Results.of(scenario, collector.collected(), origin)
 
+    chunks = _chunks(tasks_of(seed, trials), build, scenario, workers, executor)
     try:
-        for chunk in _chunks(tasks_of(seed, trials), build, scenario, workers, executor):
+        for chunk in chunks:
             collector.add(chunk)
             if progress is not None:
                 progress(collector.done, trials)
     except KeyboardInterrupt:
+        for chunk in _finished_by_now(chunks):
+            collector.add(chunk)
         raise Interrupted(results() if collector.done else None) from None
     return results()
 
@@ -154,7 +158,7 @@ def run_one(scenario: Scenario, seed: int, trial: int) -> tuple[Trace, Measures]
 
 def _chunks(
     tasks: Sequence[Task], build: Build, scenario: Scenario, workers: int | None, executor: Executor | None
-) -> Iterator[Chunk]:
+) -> Generator[Chunk, None, None]:
     """Yield the chunks of a study as they are done."""
     if executor is not None:
         yield from run_on_executor(job_of(build, scenario), tasks, executor)
@@ -170,6 +174,13 @@ def _chunks(
         yield from run_on_cores(job_of(build, scenario), tasks[1:], usable_cores())
     else:
         yield from run_here(tasks[1:], run_chunk)
+
+
+def _finished_by_now(chunks: Generator[Chunk, None, None]) -> Iterator[Chunk]:
+    """Interrupt a study that is between two chunks, and yield those that were finished and not yet handed over."""
+    with suppress(KeyboardInterrupt):
+        yield chunks.throw(KeyboardInterrupt())
+        yield from chunks
 
 
 def _fault_counts(traces: Sequence[Trace], faults: int) -> tuple[np.ndarray, np.ndarray]:

@@ -3,8 +3,8 @@
 A budget **passes** if the bound on its bad side still satisfies it, **fails** if the bound on its good side already
 violates it, and is **inconclusive** otherwise: never passed for want of observations, nor because a fault did nothing.
 
-A pass is not corrected for the number of budgets, because all of them must pass. A failure is (Holm): among twenty
-budgets that hold, one would otherwise fail by chance in two runs of three.
+A pass is not corrected for the number of budgets, because all of them must pass. A failure is (Holm): of
+twenty budgets that just hold, one would otherwise fail by chance in two runs of three.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 
 from mrsim.measure import Status
 from mrsim.scenario.budgets import Budget
-from mrsim.study.claims import Claim, ShareClaim, claim_of, fewest_trials, holm
+from mrsim.study.claims import Claim, MeanClaim, ShareClaim, claim_of, fewest_trials, holm
 from mrsim.study.statistics import CONFIDENCE, Estimate, estimate
 
 if TYPE_CHECKING:
@@ -139,11 +139,12 @@ def _verdict(one: _Evidence, is_failed: bool, alpha: float, family: int) -> Chec
     if claim is None:
         return _because(check, check.estimate.reason)
     if is_failed:
-        return replace(check, verdict="failed", reason=check.estimate.reason)
+        return replace(check, verdict="failed")
     if claim.p_pass() <= alpha:
         if not one.tested:
             return _because(check, "no fault had an effect in any trial: nothing was tested")
-        return replace(check, verdict="passed", reason=check.estimate.reason)
+        # What limits the interval of a quantile is its other side; what limits that of a mean is both.
+        return replace(check, verdict="passed", reason=check.estimate.reason if isinstance(claim, MeanClaim) else "")
     if claim.p_fail() <= alpha:
         reason = f"would fail on its own, but not among {family} checks: more trials needed"
         return _because(check, reason, claim.needed_trials(alpha / family))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -171,6 +171,27 @@ def test_an_interruption_keeps_what_was_finished(workers: int, here: Results) ->
     assert partial.trials.equals(here.trials.loc[partial.trials.index])
     assert set(partial.episodes["trial"]) <= set(partial.trials.index)
     assert "of 1124 trials" in repr(partial)
+
+
+def test_an_interruption_between_two_chunks_keeps_those_that_wait_to_be_taken() -> None:
+    """Three chunks are done when the first of them is taken, and the interruption comes before the second is."""
+
+    class AtOnce(Executor):
+        def submit(self, call: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+            future: Future[Any] = Future()
+            if len(handed_out) < 3:
+                future.set_result(call(*args, **kwargs))
+            handed_out.append(future)
+            return future
+
+    def interrupt(*_: int) -> None:
+        raise KeyboardInterrupt
+
+    handed_out: list[Future[Any]] = []
+    with pytest.raises(Interrupted) as caught:
+        run(SCENARIO, trials=TRIALS, seed=5, executor=AtOnce(), build=fakes.build, progress=interrupt)
+    assert caught.value.partial is not None
+    assert caught.value.partial.n == 3 * CHUNK
 
 
 def test_an_interruption_before_the_first_chunk_has_nothing_to_keep() -> None:

@@ -198,7 +198,14 @@ def test_censored_in_every_trial_fails_a_limit_below_the_cut_and_never_passes_on
 
 def test_never_fails_every_limit() -> None:
     study = results(fakes.RTO, [INF] * 200, status=[Status.NEVER] * 200)
-    assert judge(study, fakes.budget(fakes.RTO, "p95 < 1e9")).verdict == "failed"
+    check = judge(study, fakes.budget(fakes.RTO, "p99 < 1e9"))
+    assert (check.verdict, check.reason) == ("failed", "")
+
+
+def test_a_mean_that_never_varied_passes_with_a_warning() -> None:
+    check = judge(results(fakes.LOSS, [0.0] * 100), fakes.budget(fakes.LOSS, "mean < 1"))
+    assert check.verdict == "passed"
+    assert "cannot see what is rarer" in check.reason
 
 
 def test_a_mean_over_unfinished_trials_is_no_verdict() -> None:
