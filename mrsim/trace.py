@@ -129,7 +129,7 @@ class StoreTrace:
     replicated_until_s: float
     """Commits of the surviving history before this time exist on a node that is up (infinite if its primary is up)."""
     redundant: list[Span] = field(default_factory=lambda: [Span(-INF, INF)])
-    """When the surviving history's primary had as many standbys following it as its commit rule asks for, at least one."""
+    """When the surviving history's primary had as many standbys as its commit rule asks for, at least one."""
 
 
 @dataclass(slots=True)

@@ -137,7 +137,7 @@ class ProberGroup:
         self._seen = {place: look(place) for place in self._places}
         self._delays = {place: delay(place) for place in self._places}
         if any(outcome.fails != float(down) for outcome in self._seen.values()):
-            self._begin(0.0)
+            self._begin(world.now)
             self._plan()
 
     def reassess(self, cause: int) -> None:
