@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mrsim.measure.intervals import weighted_sum
 from mrsim.trace import INF, NO_EVENT, PHASES
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
+    Bools = NDArray[np.bool_]
 
 NUMBER = {name: index for index, name in enumerate(PHASES)}
 _OPEN, _NODE, _REGION = 0, 1, 2
@@ -89,6 +91,70 @@ class Chains:
                     result, slab, some, trial[some], row, point[some] - first, first_fail[some], recovered[some]
                 )
         return result
+
+    def weighted_sums_s(self, outages: Outages) -> Floats:
+        """Return the weighted sum of every phase over the affected clients, shape ``(trials, len(PHASES))``.
+
+        Clients that failed at the fault and came back by the same event differ in nothing but the last stretch, in
+        which they are linear, so that one client with their mean recovery stands for them; the others are taken singly.
+        """
+        population = outages.population
+        result = np.zeros((len(outages.since_s), len(PHASES)))
+        lost = outages.affected & ~outages.finished
+        if lost.any():
+            left = np.where(lost, outages.horizon_s - outages.first_fail_s, 0.0)
+            result[:, NUMBER["unresolved"]] = weighted_sum(population, left)
+        single = outages.affected & outages.finished & (population.weight > 0.0)
+        together = single & (outages.first_fail_s == outages.since_s[:, None])
+        for number, slab in enumerate(outages.ways):
+            columns = population.cohorts[slab.cohort].columns
+            mine = together[:, columns][slab.rows] & (outages.way[:, columns][slab.rows] == number)
+            if mine.any():
+                taken = self._sum_way(result, slab, mine, outages.recovered_s[:, columns][slab.rows], outages.since_s)
+                single[:, columns][slab.rows] &= ~taken
+        trial, point = np.nonzero(single)
+        if len(trial):
+            parts = self.phases_s(outages, trial, point) * population.weight[point, None]
+            for index in range(len(PHASES)):
+                result[:, index] += np.bincount(trial, weights=parts[:, index], minlength=len(result))
+        return result
+
+    def _sum_way(self, result: Floats, slab: Slab, mine: Bools, recovered: Floats, since_s: Floats) -> Bools:
+        """Add what clients that came back by one way spent on each phase; return who was taken."""
+        by_open = mine & (recovered == slab.open_from_s[:, None])
+        by_node = mine & ~by_open
+        if slab.node_from_s is None:
+            by_node[...] = False
+        else:
+            by_node &= recovered == slab.node_from_s
+        by_region = mine & ~by_open & ~by_node
+        taken = mine.copy()
+        trials = np.arange(len(since_s)) if isinstance(slab.rows, slice) else slab.rows
+        kinds = (
+            (_OPEN, by_open, slab.open_event),
+            (_NODE, by_node, slab.node_event),
+            (_REGION, by_region, slab.region_event),
+        )
+        for kind, who, events in kinds:
+            rows = np.flatnonzero(who.any(axis=1))
+            if not len(rows):
+                continue
+            starts, phases, _ = self._packed(trials[rows], events[rows], kind)
+            if kind == _NODE:
+                early = starts[:, -1] < since_s[trials[rows]]
+                taken[rows[early]] &= ~who[rows[early]]
+                rows, starts, phases = rows[~early], starts[~early], phases[~early]
+            weights = np.where(who[rows], slab.weight, 0.0)
+            weight = np.add.reduce(weights, axis=1)
+            back = np.add.reduce(weights * np.where(who[rows], recovered[rows], 0.0), axis=1) / weight
+            seen = None
+            if kind == _NODE and slab.node_seen_s is not None:
+                known = np.where(who[rows], np.maximum(slab.node_seen_s[rows], starts[:, -1:]), 0.0)
+                seen = np.add.reduce(weights * known, axis=1) / weight
+            parts = np.zeros((len(rows), len(PHASES)))
+            _add(parts, np.arange(len(rows)), starts, phases, seen, since_s[trials[rows]], back)
+            result[trials[rows]] += parts * weight[:, None]
+        return taken
 
     def _explain(
         self,

@@ -186,4 +186,5 @@ def counts_of(bins: Sequence[Bin], mass: Sequence[float], attempted: float) -> C
         before[index] = so_far
         running[key] = so_far + mass[index]
         per_bin[index] = math.floor(running[key]) - math.floor(so_far)
-    return Counts(tuple(per_bin), tuple(before), max(math.floor(attempted), sum(per_bin)))
+    # a rounding error below a millionth of a commit must not lose a whole one
+    return Counts(tuple(per_bin), tuple(before), max(math.floor(attempted + 1e-6), sum(per_bin)))

@@ -168,15 +168,12 @@ def _put_mean_phases(
     measures: Measures, labels: dict[str, str], outages: Outages, affected: Floats, early: Bools, chains: Chains
 ) -> None:
     """Add the weighted mean outage of affected clients and its phases; unfinished ones count up to the horizon."""
-    trial, point = np.nonzero(outages.affected & (outages.population.weight > 0.0))
-    parts = chains.phases_s(outages, trial, point)
-    weight = outages.population.weight[point]
+    sums = chains.weighted_sums_s(outages)
     count = len(affected)
     nobody = affected <= 0.0
     total = np.zeros(count)
     for index, phase in enumerate(PHASES):
-        sums = np.bincount(trial, weights=weight * parts[:, index], minlength=count)
-        mean = np.divide(sums, affected, out=np.full(count, np.nan), where=~nobody)
+        mean = np.divide(sums[:, index], affected, out=np.full(count, np.nan), where=~nobody)
         total += mean
         measures.put("phase_s", {**labels, "part": phase}, mean)
     unfinished = outages.affected & ~outages.finished

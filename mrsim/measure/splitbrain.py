@@ -36,8 +36,8 @@ FLOOR_PER_S = 1.0 / 600.0
 MERGE_S = 60.0
 """Gaps between episodes shorter than this merge."""
 
-REDUNDANT = ("redundant", "standby-follows", "rejoined")
-"""Kinds of events at which a standby meets the commit policy again."""
+ATTACHED = "standby-attached"
+"""Kind of event at which a standby follows the new primary."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +121,13 @@ def episodes_of(
 
 
 def _reachable(routes: Routes, trial: int, services: Sequence[str], node: str) -> tuple[Interval, ...]:
-    """Return when some cohort could reach the node through some region."""
+    """Return when somebody could reach the node through some region (a cohort of share 0 is nobody)."""
+    cohorts = [name for name, cohort in routes.population.cohorts.items() if cohort.share > 0.0]
     found: list[tuple[Interval, ...]] = []
     for service in services:
         for region in routes.scenario.services[service].runs_in or routes.scenario.regions:
             link = routes.link(trial, region, node)
-            found += [intersect(routes.front(trial, cohort, region), link) for cohort in routes.population.cohorts]
+            found += [intersect(routes.front(trial, cohort, region), link) for cohort in cohorts]
     return unite(found) if found else ()
 
 
@@ -179,15 +180,21 @@ def put_split_brain(
 
 
 def decided_s(trace: Trace, store: str) -> float:
-    """Return when the first promotion was decided: the last decision among its causes; NaN without a promotion."""
+    """Return when the first promotion was decided: the last decision before any fencing; NaN without a promotion.
+
+    Where no decision is among its causes, the instant at which the new primary became writable stands for it.
+    """
     history = trace.stores[store]
     if len(history.histories) < 2:
         return float("nan")
     promoted = history.histories[1]
+    found: float | None = None
     for event in _causes(trace.events, promoted.event):
-        if event.phase == "decision":
-            return event.at_s
-    return min(promoted.began_s, promoted.forked_at_s) if promoted.forked_at_s > 0.0 else promoted.began_s
+        if event.phase == "fencing":
+            found = None
+        elif event.phase == "decision" and found is None:
+            found = event.at_s
+    return promoted.began_s if found is None else found
 
 
 def _causes(events: Sequence[Event], last: int) -> Iterator[Event]:
@@ -199,8 +206,20 @@ def _causes(events: Sequence[Event], last: int) -> Iterator[Event]:
         seen += 1
 
 
-def put_failovers(measures: Measures, store: str, ledger: Ledger, traces: Sequence[Trace]) -> None:
-    """Add whether each trial promoted, and whether falsely or prematurely, and how long it had no redundancy after."""
+def put_failovers(
+    measures: Measures, store: str, ledger: Ledger, traces: Sequence[Trace], standbys: Sequence[str], needed: int
+) -> None:
+    """Add whether each trial promoted, whether falsely or prematurely, and how long it had no redundancy after.
+
+    Parameters
+    ----------
+    measures, store, ledger, traces
+        As in :func:`put_split_brain`.
+    standbys
+        Regions whose standbys count towards redundancy: the commit rule's set, or all where it names none.
+    needed
+        How many of them must follow the new primary.
+    """
     count = len(traces)
     promoted, false, premature = np.zeros(count), np.zeros(count), np.zeros(count)
     bare = np.full(count, np.nan)
@@ -215,7 +234,7 @@ def put_failovers(measures: Measures, store: str, ledger: Ledger, traces: Sequen
         served = sum(ledger.served[index, place] for place, b in enumerate(ledger.bins[index]) if b.node == old)
         false[index] = float(served >= 0.5)
         premature[index] = float(any(_premature(trace, h.event, h.began_s) for h in begun))
-        again_s = _redundant_s(trace, store, begun[-1].began_s)
+        again_s = _redundant_s(trace, store, begun[-1].began_s, standbys, needed)
         bare[index] = min(again_s, ledger.horizon_s) - begun[-1].began_s
         never = trace.stopped_early and again_s == INF
         status[index] = Status.NEVER if never else Status.CENSORED if again_s > ledger.horizon_s else Status.OBSERVED
@@ -238,11 +257,16 @@ def _premature(trace: Trace, event: int, began_s: float) -> bool:
     )
 
 
-def _redundant_s(trace: Trace, store: str, began_s: float) -> float:
-    """Return when a standby first met the policy again after a promotion; infinite if none did."""
-    times = [
-        event.at_s
-        for event in trace.events
-        if event.kind in REDUNDANT and event.at_s >= began_s and event.subject.partition("@")[0] == store
-    ]
-    return min(times, default=INF)
+def _redundant_s(trace: Trace, store: str, began_s: float, standbys: Sequence[str], needed: int) -> float:
+    """Return when enough standbys first followed the primary promoted at ``began_s``; infinite if never.
+
+    A commit rule that can no longer be met by the standbys that are left is never redundant again.
+    """
+    names = {f"{store}@{region}" for region in standbys}
+    followed: set[str] = set()
+    for event in trace.events:
+        if event.kind == ATTACHED and event.subject in names and event.at_s >= began_s:
+            followed.add(event.subject)
+            if len(followed) >= needed:
+                return event.at_s
+    return INF
