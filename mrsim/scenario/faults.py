@@ -11,7 +11,8 @@ from mrsim.scenario.fields import BytesPerSecond, Model, Name, Seconds, SecondsD
 
 class _Fault(Model):
     at: Literal["random"] | SecondsDist = Field(
-        default="random", description="Start; random: uniform over one period of the slowest rhythm of the scenario."
+        default="random",
+        description="Start; random: uniform over the longest burst period of any store, or 30 min.",
     )
     lasts: Literal["permanent"] | SecondsDist = Field(default="permanent", description="Duration.")
 

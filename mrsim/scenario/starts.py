@@ -8,17 +8,17 @@ from mrsim.distributions import Distribution
 from mrsim.scenario.faults import Fault
 from mrsim.scenario.stores import Store
 
-SHORTEST_PERIOD_S = 1800.0
-"""A random start is uniform over this, or over the longest burst period where that is longer."""
+WITHOUT_BURSTS_S = 1800.0
+"""A random start is uniform over this where no store has bursts."""
 
 NEARLY_ALL = 0.999
 """The latest start of a distribution without end is taken at this level."""
 
 
 def random_start_period_s(stores: Iterable[Store]) -> float:
-    """Return the period over which a random start is uniform: the longest burst period, 30 min at least."""
+    """Return the period over which a random start is uniform: the longest burst period, else 30 min."""
     periods = [store.wal.bursts.every for store in stores if store.wal.bursts is not None]
-    return max([SHORTEST_PERIOD_S, *periods])
+    return max(periods, default=WITHOUT_BURSTS_S)
 
 
 def latest_start_s(fault: Fault, stores: Iterable[Store]) -> float:

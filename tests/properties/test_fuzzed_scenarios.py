@@ -81,26 +81,26 @@ def _lines(text: str, dice: random.Random) -> str:
 
 def _values(text: str, dice: random.Random) -> str:
     spots = [match.span(1) for match in re.finditer(r"[:\[,{] *([^\s:,\[\]{}][^,\[\]{}\n]*)", text)]
-    start, end = dice.choice(spots)
+    start, end = dice.choice(spots or [(0, 0)])
     return text[:start] + dice.choice(WORDS) + text[end:]
 
 
 def _spelling(text: str, dice: random.Random) -> str:
     words = [match.span() for match in re.finditer(r"[A-Za-z][A-Za-z_-]+", text)]
-    start, end = dice.choice(words)
+    start, end = dice.choice(words or [(0, len(text))])
     letters = list(text[start:end])
     dice.shuffle(letters)
-    return text[:start] + "".join(letters[: dice.randint(1, len(letters))]) + text[end:]
+    return text[:start] + "".join(letters[: dice.randint(0, len(letters))]) + text[end:]
 
 
 def _keys(text: str, dice: random.Random) -> str:
     keys = [match.span(1) for match in re.finditer(r"([A-Za-z_-]+):", text)]
-    (start, end), other = dice.choice(keys), dice.choice(keys)
+    (start, end), other = dice.choice(keys or [(0, 0)]), dice.choice(keys or [(0, 0)])
     return text[:start] + text[slice(*other)] + text[end:]
 
 
 def _characters(text: str, dice: random.Random) -> str:
-    at = dice.randrange(len(text))
+    at = dice.randrange(len(text) or 1)
     return (
         text[:at]
         + chr(dice.choice([dice.randrange(1, 128), dice.randrange(1, 0xD800)]))
