@@ -9,10 +9,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from mrsim import units
 from mrsim.metrics import BY_NAME, Metric
 from mrsim.scenario.budgets import Budget
 from mrsim.scenario.document import Document, Path, nearest, shortened
+from mrsim.units import WrittenError, parse, write
 
 LEVELS = ("error", "warn", "off")
 GRAMMAR = "write metric{label=value}: [p95 < 10min]"
@@ -156,14 +156,14 @@ def _value(label: str, value: str, data: dict[str, Any]) -> str:
     """Return a label's value in its canonical form, or raise."""
     if label == "clients":
         try:
-            share = units.parse(value, "share")
-        except units.WrittenError as error:
+            share = parse(value, "share")
+        except WrittenError as error:
             message = f"clients: {error}"
             raise _BudgetError(message, "write clients=95%") from error
         if not 0 < share < 1:
             message = f"clients={value} is not between 0% and 100%"
             raise _BudgetError(message, "the last client of all has no meaning in a sample: write clients=99%")
-        return units.write(share, "share")
+        return write(share, "share")
     sections = {"service": "services", "store": "stores", "from": "clients"}
     fixed = {"op": ("read", "write"), "of": ("affected", "all"), "from": ("all",)}
     section = data.get(sections.get(label, ""))
@@ -232,8 +232,8 @@ def _limit(metric: Metric, text: str) -> float:
             raise _BudgetError(message, f"write {_example(metric)}")
         return float(text)
     try:
-        limit = units.parse(text, "duration" if metric.kind == "duration" else "share")
-    except units.WrittenError as error:
+        limit = parse(text, "duration" if metric.kind == "duration" else "share")
+    except WrittenError as error:
         raise _BudgetError(str(error), error.hint) from error
     if metric.kind != "duration" and limit > 1:
         message = f"{text} is more than 100%"

@@ -22,8 +22,8 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from mrsim import units
 from mrsim.distributions import Distribution
+from mrsim.units import FOREVER, WORDS, Dimension, WrittenError, parse, write
 from mrsim.written_distributions import read
 
 NAME_PATTERN = r"^[A-Za-z][A-Za-z0-9_-]{0,62}$"
@@ -47,36 +47,36 @@ class Resolved(float):
     """A number in base units that the loader has worked out itself, as opposed to one that somebody wrote."""
 
 
-def quantity(dimension: units.Dimension, *, forever: bool = False) -> Callable[[Any, ValidationInfo], float]:
+def quantity(dimension: Dimension, *, forever: bool = False) -> Callable[[Any, ValidationInfo], float]:
     """Return a validator that reads a quantity of this dimension, written or resolved."""
 
     def validate(value: Any, info: ValidationInfo) -> float:
-        if forever and value == units.FOREVER:
+        if forever and value == FOREVER:
             return math.inf
         written = bool(info.context and info.context.get("written"))
         if isinstance(value, Resolved) or (
             not written and isinstance(value, (int, float)) and not isinstance(value, bool)
         ):
             return _checked(float(value), dimension, forever)
-        return _checked(units.parse(value, dimension), dimension, forever)
+        return _checked(parse(value, dimension), dimension, forever)
 
     return validate
 
 
-def _checked(value: float, dimension: units.Dimension, forever: bool) -> float:
+def _checked(value: float, dimension: Dimension, forever: bool) -> float:
     if math.isnan(value) or value < 0 or (math.isinf(value) and not forever):
-        message = f"{value} is not {units.WORDS[dimension]}"
-        raise units.WrittenError(message)
+        message = f"{value} is not {WORDS[dimension]}"
+        raise WrittenError(message)
     if dimension == "share" and value > 1:
         message = f"{value:.6%} is more than 100%".replace("0000%", "%")
-        raise units.WrittenError(message)
+        raise WrittenError(message)
     return value
 
 
 def _distribution(value: Any, info: ValidationInfo) -> Distribution:
     written = bool(info.context and info.context.get("written"))
     if not written and isinstance(value, (int, float)) and not isinstance(value, bool):
-        value = units.write(_checked(float(value), "duration", False), "duration")
+        value = write(_checked(float(value), "duration", False), "duration")
     return read(value)
 
 

@@ -117,7 +117,7 @@ def _document(text: str, path: str) -> Document:
         raise ScenarioError([Problem(message, line=line, column=column, hint="remove it")], path) from error
     except RecursionError as error:
         raise ScenarioError([Problem("nested too deeply", hint="is a bracket repeated?")], path) from error
-    except (YAMLError, ValueError, AttributeError, IndexError, TypeError, KeyError, NotImplementedError) as error:
+    except (YAMLError, ValueError, AttributeError, LookupError, TypeError, RuntimeError) as error:
         raise ScenarioError([Problem(f"not readable as YAML: {str(error)[:200]}")], path) from error
     if node is None:
         raise ScenarioError([Problem("the file holds nothing but comments", hint="see `mrsim schema`")], path)

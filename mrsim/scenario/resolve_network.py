@@ -5,11 +5,11 @@ from __future__ import annotations
 from itertools import combinations
 from typing import Any
 
-from mrsim import units
 from mrsim.scenario.document import Path, nearest
 from mrsim.scenario.fields import Resolved
 from mrsim.scenario.library import Preset
 from mrsim.scenario.resolving import Resolving
+from mrsim.units import WrittenError, parse
 
 MOST_REGIONS = 200
 """Regions of a scenario."""
@@ -80,8 +80,8 @@ def _overrides(overrides: dict[str, Any], regions: list[str], state: Resolving) 
             state.problem(path, f"unknown region {unknown[0]!r}", nearest(unknown[0], regions), key=True)
             continue
         try:
-            seconds = Resolved(units.parse(value, "duration"))
-        except units.WrittenError as error:
+            seconds = Resolved(parse(value, "duration"))
+        except WrittenError as error:
             state.problem(path, str(error), error.hint)
             continue
         if table.get(pair, seconds) != seconds:
@@ -115,7 +115,7 @@ def _from_preset(
             hint = f"write rtt: {{preset: {preset.name}, {a}/{b}: 75ms}}"
             state.problem(_RTT, f"the preset {preset.name} has no round trip between {a} and {b}", hint)
             continue
-        seconds = Resolved(units.parse(entry.value, "duration"))
+        seconds = Resolved(parse(entry.value, "duration"))
         table[f"{a}/{b}"] = table[f"{b}/{a}"] = seconds
         state.assume((*_RTT, f"{a}/{b}"), entry.value, entry, preset.name)
     holds = preset.group("").get("holds")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from mrsim import units
 from mrsim.scenario.document import Path
 from mrsim.scenario.resolving import Resolving
+from mrsim.units import WrittenError, parse, write
 
 DECIDERS = ("automatic", "operator", "lease")
 """Who can decide."""
@@ -146,8 +146,8 @@ def _patroni_timers(decide: dict[str, Any], path: Path, state: Resolving) -> Non
     asked: dict[str, float] = {}
     for key in minimums:
         try:
-            asked[key] = units.parse(decide.get(key), "duration")
-        except units.WrittenError:
+            asked[key] = parse(decide.get(key), "duration")
+        except WrittenError:
             return
     used = {key: max(value, minimums[key]) for key, value in asked.items()}
     if minimums["loop_wait"] + 2 * used["retry_timeout"] > used["ttl"]:
@@ -158,8 +158,8 @@ def _patroni_timers(decide: dict[str, Any], path: Path, state: Resolving) -> Non
     source = "Patroni enforces ttl >= 20s, loop_wait >= 1s, retry_timeout >= 3s, loop_wait + 2 retry_timeout <= ttl"
     for key, value in used.items():
         if value != asked[key]:
-            decide[key] = units.write(value, "duration")
-            reason = f"asked: {units.write(asked[key], 'duration')}; {source} (patroni/config.py)"
+            decide[key] = write(value, "duration")
+            reason = f"asked: {write(asked[key], 'duration')}; {source} (patroni/config.py)"
             state.assumptions[:] = [one for one in state.assumptions if one.where != ".".join(map(str, (*path, key)))]
             state.state((*path, key), decide[key], reason, "documented")
 

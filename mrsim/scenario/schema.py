@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from mrsim import units
 from mrsim.scenario.fields import NAME_PATTERN, QUANTITY
 from mrsim.scenario.loader import library
 from mrsim.scenario.model import Scenario
@@ -25,6 +24,7 @@ from mrsim.scenario.schema_values import (
     ref,
 )
 from mrsim.scenario.written import ONLY_RESOLVED
+from mrsim.units import write
 
 DEFAULTS: dict[str, tuple[str, ...]] = {
     "Network": ("network-defaults",),
@@ -135,7 +135,7 @@ def _value(value: Any) -> Any:
         result |= ref(DEFINITION_OF[kind])
         if isinstance(result.get("default"), (int, float)):
             dimension: Any = kind.split(" ")[0]
-            result["default"] = units.write(float(result["default"]), dimension)
+            result["default"] = write(float(result["default"]), dimension)
     if "propertyNames" in result and isinstance(result.get("additionalProperties"), dict):
         result["propertyNames"] = {"pattern": NAME_PATTERN}
     return result
