@@ -17,6 +17,6 @@ def timeouts_per_second(count: int = 300_000) -> float:
 
     env = simpy.Environment()
     env.process(wait(env))
-    start = time.perf_counter()
+    start = time.process_time()
     env.run()
-    return count / (time.perf_counter() - start)
+    return count / (time.process_time() - start)

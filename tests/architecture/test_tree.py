@@ -85,7 +85,9 @@ def test_only_the_command_line_prints(path: Path) -> None:
 
 @each_module
 def test_functions_and_modules_can_be_read_at_once(path: Path) -> None:
-    long = [f"{node.name}: {lines}" for node in tree.functions(path) if (lines := _own_lines(node)) > MAX_FUNCTION_LINES]
+    long = [
+        f"{node.name}: {lines}" for node in tree.functions(path) if (lines := _own_lines(node)) > MAX_FUNCTION_LINES
+    ]
     assert not long
     assert len(path.read_text(encoding="utf-8").splitlines()) <= MAX_MODULE_LINES
 
@@ -128,7 +130,7 @@ def _is_overload(node: Documented) -> bool:
 
 
 def test_nothing_is_left_for_later() -> None:
-    words = re.compile(r"\b(TO" r"DO|FIX" r"ME|NotImplemented" r"Error)\b")
+    words = re.compile(r"\b(TO" r"DO|FIX" r"ME|raise NotImplemented" r"Error)\b")
     assert not _lines_matching(words, {".py", ".md", ".yaml", ".toml"})
 
 

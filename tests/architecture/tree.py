@@ -60,10 +60,22 @@ def _imports(node: ast.AST, *, inside: bool) -> Iterator[tuple[str, int, bool]]:
             for alias in child.names:
                 yield alias.name, child.lineno, inside
         elif isinstance(child, ast.ImportFrom):
-            yield "." * child.level + (child.module or ""), child.lineno, inside
+            for name in _imported_from(child):
+                yield name, child.lineno, inside
         else:
             deeper = inside or isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
             yield from _imports(child, inside=deeper)
+
+
+def _imported_from(node: ast.ImportFrom) -> set[str]:
+    """Return what a from-import loads: `from mrsim import units` loads a module, not a name of the facade."""
+    module = "." * node.level + (node.module or "")
+    if module != "mrsim":
+        return {module}
+    known = {
+        alias.name for alias in node.names if list(PACKAGE.glob(f"{alias.name}.py")) or (PACKAGE / alias.name).is_dir()
+    }
+    return {f"mrsim.{alias.name}" if alias.name in known else "mrsim" for alias in node.names}
 
 
 def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:

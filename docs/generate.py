@@ -1,0 +1,138 @@
+"""Write the generated blocks of the pages: `python -m docs.generate` (`make docs`).
+
+A block stands between ``<!-- begin: NAME -->`` and ``<!-- end: NAME -->``; the rest is written by hand.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from mrsim.metrics import METRICS, Metric
+from mrsim.scenario.schema import schema
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = ("README.md", "docs/metrics.md", "docs/language.md", "docs/command-line.md")
+COMMANDS = ("run", "check", "validate", "trace", "schema", "presets")
+SHOWN = ("Recovery time", "Where the time went", "Data loss", "Budgets", "seed")
+"""Beginnings of the parts of a report that the README shows."""
+_BLOCK = re.compile(r"(<!-- begin: ([a-z: -]+?) -->\n).*?(<!-- end: \2 -->)", re.DOTALL)
+
+
+def pages() -> Iterator[tuple[Path, str]]:
+    """Yield every page with generated blocks, and its text as it should be."""
+    for name in PAGES:
+        path = ROOT / name
+        yield path, _BLOCK.sub(_filled, path.read_text(encoding="utf-8"))
+
+
+def _filled(match: re.Match[str]) -> str:
+    return f"{match[1]}{BLOCKS[match[2]]()}{match[3]}"
+
+
+def metrics() -> str:
+    """Return the table of all metrics."""
+    head = "| metric | kind | labels (default) | aggregations | what it is |\n|---|---|---|---|---|\n"
+    return head + "".join(_metric_row(metric) for metric in METRICS)
+
+
+def _metric_row(metric: Metric) -> str:
+    labels = ", ".join(f"{x.name} ({x.default})" if x.default is not None else x.name for x in metric.labels)
+    names = f"`{metric.name}`" + "".join(f", `{alias}`" for alias in metric.aliases)
+    notes = [" Can be unfinished."] * metric.unfinished + [" Needs a horizon."] * metric.needs_horizon
+    aggregations = ", ".join("pN" if name == "p" else name for name in metric.aggregations)
+    return f"| {names} | {metric.kind} | {labels} | {aggregations} | {metric.summary}{''.join(notes)} |\n"
+
+
+def reference() -> str:
+    """Return one table per mapping of the language, from the JSON Schema; first the file, then in order of name."""
+    whole = schema()
+    mappings = [("The file", whole), *((name, part) for name, part in whole["$defs"].items() if "properties" in part)]
+    return "\n".join(_table(title, mapping) for title, mapping in mappings)
+
+
+def _table(title: str, mapping: dict[str, Any]) -> str:
+    required = set(mapping.get("required", ()))
+    head = ["| key | value | default | what it is |", "|---|---|---|---|"]
+    lines = [f"### {title}\n", f"{mapping.get('description', '')}\n", *head]
+    for key, field in mapping["properties"].items():
+        default = "**required**" if key in required else _default(field)
+        lines.append(f"| `{key}` | {_cell(_form(field))} | {default} | {_cell(field.get('description', ''))} |")
+    return "\n".join(lines) + "\n"
+
+
+def _default(field: dict[str, Any]) -> str:
+    value = field.get("default")
+    return "" if value in (None, "", [], {}) else f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").split())
+
+
+def _form(field: dict[str, Any]) -> str:
+    """Return how a value is written, in a few words."""
+    if "$ref" in field:
+        return f"*{field['$ref'].rsplit('/', 1)[-1]}*"
+    if "const" in field:
+        return f"`{field['const']}`"
+    if "enum" in field:
+        return ", ".join(f"`{value}`" for value in field["enum"])
+    for key in ("anyOf", "oneOf", "allOf"):
+        if key in field:
+            return " or ".join(dict.fromkeys(_form(item) for item in field[key]))
+    if field.get("type") == "array":
+        return f"list of {_form(field.get('items', {}))}"
+    if field.get("type") == "object":
+        (inner,) = field.get("patternProperties", {"": field.get("additionalProperties")}).values()
+        return f"name: {_form(inner)}" if isinstance(inner, dict) else "mapping"
+    if field.get("examples"):
+        return f"`{field['examples'][0]}`"
+    return "name" if "pattern" in field else str(field.get("type", "any"))
+
+
+def usage() -> str:
+    """Return what each command says about itself."""
+    parts = []
+    for command in COMMANDS:
+        parts.append(f"## mrsim {command}\n\n```text\n{_mrsim(command, '--help').strip()}\n```\n")
+    return "\n" + "\n".join(parts)
+
+
+def _mrsim(*arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "mrsim", *arguments], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return done.stdout
+
+
+def bookstore() -> str:
+    """Return the command that the README shows, and the parts of its report that fit there."""
+    arguments = ("run", "scenarios/active-passive/bookstore-region-loss.yaml", "--trials", "1000", "--seed", "7")
+    parts = _mrsim(*arguments).rstrip().split("\n\n")
+    shown = [part for index, part in enumerate(parts) if index == 0 or part.startswith(SHOWN)]
+    return f"```text\n$ mrsim {' '.join(arguments)}\n" + "\n\n".join(shown) + "\n```\n"
+
+
+BLOCKS: dict[str, Callable[[], str]] = {
+    "metrics": metrics,
+    "schema": reference,
+    "help": usage,
+    "bookstore": bookstore,
+}
+
+
+def main() -> None:
+    """Rewrite the pages that are not as they should be."""
+    for path, text in pages():
+        if path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+            print(f"wrote {path.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+"""The pages tell the truth: generated blocks are current, examples load, links lead somewhere, commands run."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from docs import generate
+from mrsim.metrics import METRICS
+from mrsim.scenario.loader import loads
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+LANGUAGE = (ROOT / "docs" / "language.md").read_text(encoding="utf-8")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+CHEAP = ("--trials", "20", "--seed", "1")
+
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+
+
+def mrsim(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line as a process."""
+    command = [sys.executable, "-m", "mrsim", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("name", generate.PAGES)
+def test_generated_blocks_are_current(name: str) -> None:
+    pages = {path.relative_to(ROOT).as_posix(): text for path, text in generate.pages()}
+    assert (ROOT / name).read_text(encoding="utf-8") == pages[name], "run: make docs"
+
+
+def test_every_metric_has_its_row() -> None:
+    table = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
+    assert [metric.name for metric in METRICS if f"| `{metric.name}`" not in table] == []
+
+
+@pytest.mark.parametrize(
+    "text", re.findall(r"```yaml\n(.*?)```", LANGUAGE, re.DOTALL), ids=lambda text: text.split()[1]
+)
+def test_examples_of_scenarios_load(text: str) -> None:
+    assert loads(text).budgets
+
+
+def written_forms() -> list[str]:
+    """Return the forms of uncertain numbers that the page shows."""
+    section = LANGUAGE.split("## Numbers")[1].split("\n## ")[0]
+    return re.findall(r"^\| [^|]+ \| `(.+)` \|$", section, re.MULTILINE)
+
+
+def test_the_page_shows_all_forms_of_uncertain_numbers() -> None:
+    assert len(written_forms()) == 8
+
+
+@pytest.mark.parametrize("form", written_forms())
+def test_forms_of_uncertain_numbers_are_read(form: str) -> None:
+    text = LANGUAGE.split("```yaml\n")[1].split("```")[0].replace("takes: 1s..3s", f"takes: {form}")
+    takes = loads(text).stores["ledger"].endpoint.takes
+    assert takes.quantile(0.9) > 0
+    assert takes != loads(text.replace(form, "1s..3s")).stores["ledger"].endpoint.takes
+
+
+@each_page
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8"))
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+@each_page
+def test_files_named_in_pages_exist(page: Path) -> None:
+    text = re.sub(r"<!-- begin: .*?<!-- end", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    named = re.findall(r"`((?:scenarios|docs|tests|mrsim|benchmarks|notebooks)/[\w./-]*)`", text)
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def documented_commands() -> list[str]:
+    """Return every mrsim command in a code block of a page, without its environment's path."""
+    blocks = [block for page in PAGES for block in re.findall(r"```(?:sh|text)\n(.*?)```", page.read_text(), re.DOTALL)]
+    lines = [line.removeprefix("$ ").removeprefix("  ") for block in blocks for line in block.splitlines()]
+    found = [line.removeprefix(".venv/bin/").split("  #")[0] for line in lines]
+    return sorted({line for line in found if line.startswith("mrsim ") and ".yaml" in line})
+
+
+def test_pages_document_commands() -> None:
+    assert {command.split()[1] for command in documented_commands()} >= {"run", "trace"}
+
+
+@pytest.mark.parametrize("command", documented_commands())
+def test_documented_commands_run(command: str) -> None:
+    arguments = shlex.split(command)[1:]
+    if "--trials" in arguments:
+        arguments[arguments.index("--trials") + 1] = "20"
+    elif arguments[0] == "run":
+        arguments += CHEAP
+    done = mrsim(*arguments)
+    assert done.returncode in (0, 3), done.stderr
+    assert done.stdout
+
+
+def test_the_python_of_the_readme_runs(tmp_path: Path) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    script = tmp_path / "readme.py"
+    script.write_text("import matplotlib\n\nmatplotlib.use('Agg')\n" + code.replace("trials=200", "trials=20"))
+    run = [sys.executable, "-W", "error", str(script)]
+    done = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, check=False, env={"PYTHONPATH": str(ROOT)})
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("target", ["run", "test", "lint", "verify", "bench", "docs", "schema"])
+def test_make_knows_the_targets_that_pages_name(target: str) -> None:
+    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def test_targets_named_in_pages_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    named = {name for page in PAGES for name in re.findall(r"(?:`|^)make ([a-z-]+)", page.read_text(), re.MULTILINE)}
+    assert named
+    assert {name for name in named if not re.search(rf"^{name}:", makefile, re.MULTILINE)} == set()
