@@ -11,7 +11,7 @@ while any readable node is reachable from its region (a libpq connection string 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from mrsim.population import Phases, Population
     from mrsim.scenario.model import Scenario
-    from mrsim.trace import Trace
+    from mrsim.trace import Span, Trace
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
@@ -68,7 +68,7 @@ class Routes:
         self._answers: dict[tuple[str, str], tuple[Timeline, Floats]] = {}
         self._endpoints: dict[tuple[str, tuple[str, ...]], Timeline] = {}
         self._instances: dict[tuple[str, str], list[tuple[Floats, tuple[Floats, Floats]]]] = {}
-        self._paths: list[dict[tuple[str, ...], tuple[Interval, ...]]] = [{} for _ in traces]
+        self._paths: dict[tuple[str, str, str], list[tuple[Interval, ...]]] = {}
         self._errors = any(trace.error_rate for trace in traces)
 
     # -- what clients and instances believe ------------------------------------------------------------------------
@@ -99,7 +99,7 @@ class Routes:
             rows = []
             for trial, targets in enumerate(changes.targets):
                 old = targets[index] if index < len(targets) else ""
-                rows.append(gaps(self.front(trial, cohort, old), 0.0, INF) if old else ())
+                rows.append(gaps(self.front(cohort, old)[trial], 0.0, INF) if old else ())
             width = max(map(len, rows), default=0)
             padded = np.full((self.count, width, 2), np.inf)
             for trial, row in enumerate(rows):
@@ -128,43 +128,53 @@ class Routes:
         known.append((changes_s, fresh))
         return fresh
 
-    # -- paths of one trial ----------------------------------------------------------------------------------------
+    # -- paths -----------------------------------------------------------------------------------------------------
 
-    def front(self, trial: int, cohort: str, region: str) -> tuple[Interval, ...]:
-        """Return when a request of the cohort reaches the region's front door and its answer comes back."""
-        spans = self.traces[trial].front.get((cohort, region))
-        return ALWAYS if spans is None else self._cached(trial, ("front", cohort, region), lambda: of_spans(spans))
+    def front(self, cohort: str, region: str) -> list[tuple[Interval, ...]]:
+        """Return, per trial, when the cohort's requests reach the region's front door and their answers come back."""
+        key = ("front", cohort, region)
+        if key not in self._paths:
+            self._paths[key] = [_of(trace.front.get((cohort, region))) for trace in self.traces]
+        return self._paths[key]
 
-    def link(self, trial: int, region: str, node: str) -> tuple[Interval, ...]:
-        """Return when a service in the region can talk to the node."""
-        spans = self.traces[trial].links.get((region, node))
-        return ALWAYS if spans is None else self._cached(trial, ("link", region, node), lambda: of_spans(spans))
+    def link(self, region: str, node: str) -> list[tuple[Interval, ...]]:
+        """Return, per trial, when a service in the region can talk to the node."""
+        key = ("link", region, node)
+        if key not in self._paths:
+            self._paths[key] = [_of(trace.links.get((region, node))) for trace in self.traces]
+        return self._paths[key]
 
-    def readable(self, trial: int, store: str, node: str) -> tuple[Interval, ...]:
-        """Return when the node could answer reads."""
-        spans = self.traces[trial].stores[store].reads.get(node, ())
-        return self._cached(trial, ("read", store, node), lambda: of_spans(spans))
+    def readable(self, store: str, node: str) -> list[tuple[Interval, ...]]:
+        """Return, per trial, when the node could answer reads."""
+        key = ("read", store, node)
+        if key not in self._paths:
+            self._paths[key] = [of_spans(trace.stores[store].reads.get(node, ())) for trace in self.traces]
+        return self._paths[key]
 
-    def _cached(
-        self, trial: int, key: tuple[str, ...], make: Callable[[], tuple[Interval, ...]]
-    ) -> tuple[Interval, ...]:
-        cache = self._paths[trial]
-        found = cache.get(key)
+    def _nearest_reads(self, service: str, region: str) -> list[tuple[Interval, ...]]:
+        """Return, per trial, when the region reaches a copy of everything the service reads by route nearest."""
+        key = ("nearest", service, region)
+        found = self._paths.get(key)
         if found is None:
-            found = cache[key] = make()
-        return found
-
-    def _nearest_reads(self, trial: int, service: str, region: str) -> tuple[Interval, ...]:
-        def make() -> tuple[Interval, ...]:
-            result = ALWAYS
+            found = [ALWAYS] * self.count
             for store, route in self.scenario.services[service].reads.items():
                 if route == "nearest":
-                    nodes = self.traces[trial].stores[store].reads
-                    parts = [intersect(self.link(trial, region, n), self.readable(trial, store, n)) for n in nodes]
-                    result = intersect(result, unite(parts) if parts else ())
-            return result
+                    found = list(map(intersect, found, self._some_node(store, region)))
+            self._paths[key] = found
+        return found
 
-        return self._cached(trial, ("nearest", service, region), make)
+    def _some_node(self, store: str, region: str) -> list[tuple[Interval, ...]]:
+        """Return, per trial, when some readable node of the store is reachable from the region."""
+        found = []
+        for trial, trace in enumerate(self.traces):
+            parts = []
+            for node in trace.stores[store].reads:
+                part = intersect(self.link(region, node)[trial], self.readable(store, node)[trial])
+                parts.append(part)
+                if part is ALWAYS:
+                    break
+            found.append(unite(parts) if parts else ())
+        return found
 
     # -- slabs -----------------------------------------------------------------------------------------------------
 
@@ -179,7 +189,7 @@ class Routes:
         store = primary[0]
 
         def pieces(trial: int, node: str) -> Sequence[Piece]:
-            return [(start, end, event, 0) for start, end, event in self.readable(trial, store, node)]
+            return [(start, end, event, 0) for start, end, event in self.readable(store, node)[trial]]
 
         return self._slabs(service, store, pieces, reading=True)
 
@@ -213,7 +223,7 @@ class Routes:
                 for node_layer, nodes in segments(endpoint, sees, works):
                     rows = [
                         restrict(
-                            intersect(path, self.link(trial, regions[trial], nodes[trial])), pieces(trial, nodes[trial])
+                            intersect(path, self.link(regions[trial], nodes[trial])[trial]), pieces(trial, nodes[trial])
                         )
                         if path and nodes[trial]
                         else []
@@ -226,8 +236,8 @@ class Routes:
         """When requests of a cohort get through a region's front door and, for reads, to a copy of what they read."""
         if not region:
             return ()
-        path = self.front(trial, cohort, region)
-        return intersect(path, self._nearest_reads(trial, service, region)) if reading else path
+        path = self.front(cohort, region)[trial]
+        return intersect(path, self._nearest_reads(service, region)[trial]) if reading else path
 
     def _pack(self, pieces: list[list[Piece]], regions: tuple[str, ...], since_s: Floats) -> Packed:
         """Pad the pieces that end after the change that led to them, split where a region answers with errors."""
@@ -235,14 +245,12 @@ class Routes:
         floors = np.maximum(since_s, 0.0).tolist()
         for trial, row in enumerate(pieces):
             spans = self.traces[trial].error_rate.get(regions[trial]) if self._errors else None
-            kept: list[ErrorPiece] = []
-            for start, end, event, label in row:
-                if end > floors[trial]:
-                    if spans:
-                        kept.extend(with_errors(start, end, event, label, spans, self.traces[trial]))
-                    else:
-                        kept.append((start, end, event, label, 0.0))
-            rows.append(kept)
+            floor = floors[trial]
+            if spans:
+                parts = (with_errors(*piece, spans, self.traces[trial]) for piece in row if piece[1] > floor)
+                rows.append([part for split in parts for part in split])
+            else:
+                rows.append([(*piece, 0.0) for piece in row if piece[1] > floor])
         return padded(rows, errors=self._errors)
 
     def _of_pieces(self, cohort: str, region: Layer, node: Layer | None, packed: Packed) -> Iterator[Slab]:
@@ -276,6 +284,10 @@ class Routes:
                 open_from_s=open_from,
                 open_event=packed.event[rows, place],
             )
+
+
+def _of(spans: Sequence[Span] | None) -> tuple[Interval, ...]:
+    return ALWAYS if spans is None else of_spans(spans)
 
 
 def write_rate_segments(

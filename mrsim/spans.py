@@ -19,15 +19,16 @@ ALWAYS: tuple[Interval, ...] = ((-INF, INF, NO_EVENT),)
 
 def of_spans(spans: Iterable[Span]) -> tuple[Interval, ...]:
     """Return a signal's spans as intervals, empty ones left out."""
-    return tuple((span.start_s, span.end_s, span.began_by) for span in spans if span.end_s > span.start_s)
+    found = tuple((span.start_s, span.end_s, span.began_by) for span in spans if span.end_s > span.start_s)
+    return ALWAYS if found == ALWAYS else found
 
 
 def intersect(first: Sequence[Interval], second: Sequence[Interval]) -> tuple[Interval, ...]:
     """Return where both hold; each piece begins with the later of the two beginnings (a tie goes to the second)."""
     if first is ALWAYS:
-        return tuple(second)
+        return second if isinstance(second, tuple) else tuple(second)
     if second is ALWAYS:
-        return tuple(first)
+        return first if isinstance(first, tuple) else tuple(first)
     pieces = []
     i = j = 0
     while i < len(first) and j < len(second):
@@ -47,6 +48,8 @@ def unite(parts: Sequence[Sequence[Interval]]) -> tuple[Interval, ...]:
     """Return where any holds; touching intervals merge and keep the event of the earliest."""
     if len(parts) == 1:
         return tuple(parts[0])
+    if ALWAYS in parts:
+        return ALWAYS
     merged: list[Interval] = []
     for start, end, event in sorted(piece for part in parts for piece in part):
         if merged and start <= merged[-1][1]:

@@ -85,6 +85,9 @@ def bins_of(store: StoreTrace) -> Bins:
     bins: list[Bin] = []
     pieces: dict[str, tuple[Piece, ...]] = {}
     for node, spans in store.acks.items():
+        if not spans:
+            pieces[node] = ()
+            continue
         first = len(bins)
         others = unite([could[other] for other in could if other != node]) if len(could) > 1 else ()
         for span in spans:

@@ -59,6 +59,7 @@ class Chains:
     def __init__(self, traces: Sequence[Trace]) -> None:
         self._traces = traces
         self._known: dict[tuple[int, int], tuple[list[tuple[float, int]], float, int]] = {}
+        self._ways: dict[tuple[int, int], tuple[Floats, Ints, Slab]] = {}
 
     def phases_s(self, outages: Outages, trial: Ints, point: Ints) -> Floats:
         """Return how long each phase of a client's outage lasted.
@@ -87,9 +88,7 @@ class Chains:
                 slab = outages.ways[number]
                 first = outages.population.cohorts[slab.cohort].columns.start
                 row = _rows_of(slab, trial[some], len(outages.since_s))
-                self._explain(
-                    result, slab, some, trial[some], row, point[some] - first, first_fail[some], recovered[some]
-                )
+                self._explain(result, slab, some, row, point[some] - first, first_fail[some], recovered[some])
         return result
 
     def weighted_sums_s(self, outages: Outages) -> Floats:
@@ -130,16 +129,12 @@ class Chains:
         by_region = mine & ~by_open & ~by_node
         taken = mine.copy()
         trials = np.arange(len(since_s)) if isinstance(slab.rows, slice) else slab.rows
-        kinds = (
-            (_OPEN, by_open, slab.open_event),
-            (_NODE, by_node, slab.node_event),
-            (_REGION, by_region, slab.region_event),
-        )
-        for kind, who, events in kinds:
+        for kind, who in ((_OPEN, by_open), (_NODE, by_node), (_REGION, by_region)):
             rows = np.flatnonzero(who.any(axis=1))
             if not len(rows):
                 continue
-            starts, phases, _ = self._packed(trials[rows], events[rows], kind)
+            starts, phases = self._packed(slab, kind, len(since_s))
+            starts, phases = starts[rows], phases[rows]
             if kind == _NODE:
                 early = starts[:, -1] < since_s[trials[rows]]
                 taken[rows[early]] &= ~who[rows[early]]
@@ -161,7 +156,6 @@ class Chains:
         result: Floats,
         slab: Slab,
         some: Ints,
-        trial: Ints,
         row: Ints,
         column: Ints,
         first_fail: Floats,
@@ -171,29 +165,31 @@ class Chains:
         region = np.full(len(row), -np.inf) if slab.region_from_s is None else slab.region_from_s[row, column]
         node = np.full(len(row), -np.inf) if slab.node_from_s is None else slab.node_from_s[row, column]
         last = np.where(opened >= np.maximum(region, node), _OPEN, np.where(node >= region, _NODE, _REGION))
-        for kind, events in ((_OPEN, slab.open_event), (_NODE, slab.node_event), (_REGION, slab.region_event)):
+        for kind in (_OPEN, _NODE, _REGION):
             mine = np.flatnonzero(last == kind)
             if not len(mine):
                 continue
-            starts, phases, own = self._packed(trial[mine], events[row[mine]], kind)
+            starts, phases = self._packed(slab, kind, len(self._traces))
+            starts, phases = starts[row[mine]], phases[row[mine]]
             seen = None
             if kind == _NODE and slab.node_seen_s is not None:
-                seen = np.maximum(slab.node_seen_s[row[mine], column[mine]], starts[own, -1])
-            _add(result, some[mine], starts[own], phases[own], seen, first_fail[mine], recovered[mine])
+                seen = np.maximum(slab.node_seen_s[row[mine], column[mine]], starts[:, -1])
+            _add(result, some[mine], starts, phases, seen, first_fail[mine], recovered[mine])
 
-    def _packed(self, trial: Ints, event: Ints, kind: int) -> tuple[Floats, Ints, Ints]:
-        """Return padded starts and phases of the chains that occur, and which one each client has."""
-        trials, own = np.unique(trial, return_inverse=True)
-        firsts = np.zeros(len(trials), dtype=np.int64)
-        firsts[own] = event
-        chains = [self._chain(int(t), int(e), kind) for t, e in zip(trials, firsts, strict=True)]
-        width = max(map(len, chains))
-        starts = np.full((len(chains), width), -np.inf)
-        phases = np.zeros((len(chains), width), dtype=np.int64)
-        for index, links in enumerate(chains):
-            starts[index, width - len(links) :] = [start for start, _ in links]
-            phases[index, width - len(links) :] = [phase for _, phase in links]
-        return starts, phases, own
+    def _packed(self, slab: Slab, kind: int, count: int) -> tuple[Floats, Ints]:
+        """Return padded starts and phases of the chains behind a way's last event of that kind, per row of the way."""
+        key = (id(slab), kind)
+        found = self._ways.get(key)
+        if found is None:
+            events = (slab.open_event, slab.node_event, slab.region_event)[kind].tolist()
+            trials = range(count) if isinstance(slab.rows, slice) else slab.rows.tolist()
+            chains = [self._chain(trial, event, kind) for trial, event in zip(trials, events, strict=True)]
+            width = max(map(len, chains))
+            first = (-INF, 0)
+            links = np.array([[first] * (width - len(row)) + row for row in chains])
+            # the way itself is kept, so that its identity stays its own
+            found = self._ways[key] = (links[:, :, 0], links[:, :, 1].astype(np.int64), slab)
+        return found[0], found[1]
 
     def _chain(self, trial: int, event: int, kind: int) -> list[tuple[float, int]]:
         """The chain up to the event, and the stretch from the event to the recovery."""

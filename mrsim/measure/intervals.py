@@ -163,6 +163,9 @@ def weighted_quantiles(values: Floats, weights: Floats, levels: tuple[float, ...
     numpy.ndarray
         Shape ``(len(levels), trials)``; NaN where all weights are zero.
     """
+    columns = np.flatnonzero((weights > 0.0).any(axis=0))
+    if 0 < len(columns) < values.shape[1]:
+        values, weights = values[:, columns], weights[:, columns]
     order = np.argsort(values, axis=1)
     reached = np.cumsum(np.take_along_axis(weights, order, axis=1), axis=1)
     total = reached[:, -1]

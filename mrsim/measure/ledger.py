@@ -84,6 +84,11 @@ class Routed:
     bin: int
 
 
+def _distinct(times: Floats) -> Floats:
+    """Return one column of an array whose columns are one and the same memory, or else the array."""
+    return times[:, :1] if times.strides[1] == 0 else times
+
+
 class Ledger:
     """Masses of all bins of one store in a chunk of trials.
 
@@ -128,10 +133,12 @@ class Ledger:
     def add(self, slab: Slab) -> None:
         """Take in one way of a writing service; its labels are the trials' bins."""
         rows = np.arange(len(self.mass)) if isinstance(slab.rows, slice) else slab.rows
-        start = np.maximum(slab.start_s, 0.0)
-        end = np.minimum(slab.end_s, self.horizon_s)
-        end = np.maximum(end, start)
+        # what no layer bounds is the same for all points: worked out once per trial
+        start = np.clip(_distinct(slab.start_s), 0.0, self.horizon_s)
+        end = np.clip(_distinct(slab.end_s), 0.0, self.horizon_s)
         attempts = self.load.attempts(end, slab.rows) - self.load.attempts(start, slab.rows)
+        attempts = np.maximum(attempts, 0.0)
+        start, end = np.broadcast_to(start, slab.start_s.shape), np.broadcast_to(end, slab.end_s.shape)
         weight = slab.weight * self.share
         self.mass[rows, slab.label] += np.add.reduce(attempts * weight, axis=1)
         absent = np.flatnonzero(self._absent[rows, slab.label])
@@ -171,9 +178,12 @@ class Counts:
     """Per bin: cumulative attempts of its history before it (acknowledged or in doubt, apart)."""
     attempted: int
 
-    def total(self, bins: Sequence[Bin], *fates: Fate) -> int:
-        """Return how many commits share one of the fates."""
-        return sum(count for count, b in zip(self.per_bin, bins, strict=True) if b.fate in fates)
+    def by_fate(self, bins: Sequence[Bin]) -> list[int]:
+        """Return how many commits met each fate, in the order of :class:`~mrsim.measure.bins.Fate`."""
+        totals = [0] * len(Fate)
+        for count, b in zip(self.per_bin, bins, strict=True):
+            totals[b.fate] += count
+        return totals
 
 
 def counts_of(bins: Sequence[Bin], mass: Sequence[float], attempted: float) -> Counts:

@@ -40,12 +40,12 @@ def put_loss(measures: Measures, store: str, ledger: Ledger, traces: Sequence[Tr
     counts = [
         counts_of(bins, mass, total) for bins, mass, total in zip(ledger.bins, masses, attempted.tolist(), strict=True)
     ]
+    totals = np.array([count.by_fate(bins) for count, bins in zip(counts, ledger.bins, strict=True)], dtype=np.float64)
     for metric, fates in _COLUMNS:
-        column = [float(count.total(bins, *fates)) for count, bins in zip(counts, ledger.bins, strict=True)]
-        measures.put(metric, labels, np.array(column))
-    refused = [float(count.attempted - sum(count.per_bin)) for count in counts]
-    measures.put("attempted_writes", labels, np.array([float(count.attempted) for count in counts]))
-    measures.put("refused_writes", labels, np.array(refused))
+        measures.put(metric, labels, np.add.reduce(totals[:, [int(fate) for fate in fates]], axis=1))
+    all_attempted = np.array([float(count.attempted) for count in counts])
+    measures.put("attempted_writes", labels, all_attempted)
+    measures.put("refused_writes", labels, all_attempted - np.add.reduce(totals, axis=1))
     lost = np.zeros((2, len(traces)))
     status = np.zeros(len(traces), dtype=np.int8)
     for index, trace in enumerate(traces):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from mrsim.scenario.model import Scenario
 
     Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
     Bools = NDArray[np.bool_]
     Codes = NDArray[np.int8]
 
@@ -39,23 +41,40 @@ def client_values(outages: Outages, lasted_s: Floats, unfinished: Bools, over: B
     return upper, lower
 
 
-def quantiles(upper: Floats, lower: Floats, weights: Floats, levels: tuple[float, ...]) -> list[tuple[Floats, Codes]]:
-    """Return the quantiles over clients with their status; a censored one holds its lower bound."""
-    found = weighted_quantiles(upper, weights, levels)
-    cut = np.flatnonzero((found == _CENSORED).any(axis=0))
-    if len(cut):
-        bounds = weighted_quantiles(lower[cut], weights[cut], levels)
-    answers = []
-    for index in range(len(levels)):
-        values = found[index]
-        status = np.zeros(len(values), dtype=np.int8)
-        status[values == _CENSORED] = Status.CENSORED
-        status[np.isinf(values)] = Status.NEVER
-        status[np.isnan(values)] = Status.NO_EFFECT
-        if len(cut):
-            values[cut] = np.where(values[cut] == _CENSORED, bounds[index], values[cut])
-        answers.append((values, status))
-    return answers
+@dataclass(frozen=True)
+class Durations:
+    """A duration of every client, as the upper and the lower bound know it, and the weight of those it is about."""
+
+    upper: Floats
+    lower: Floats
+    weights: Floats
+
+    def of(self, rows: Ints) -> Durations:
+        """Return those of some trials."""
+        return Durations(self.upper[rows], self.lower[rows], self.weights[rows])
+
+    def quantiles(self, levels: tuple[float, ...]) -> list[tuple[Floats, Codes]]:
+        """Return the quantiles over clients with their status; a censored one holds its lower bound."""
+        found = weighted_quantiles(self.upper, self.weights, levels)
+        cut = np.flatnonzero((found == _CENSORED).any(axis=0))
+        bounds = weighted_quantiles(self.lower[cut], self.weights[cut], levels) if len(cut) else found
+        answers = []
+        for index in range(len(levels)):
+            values = found[index]
+            status = np.zeros(len(values), dtype=np.int8)
+            status[values == _CENSORED] = Status.CENSORED
+            status[np.isinf(values)] = Status.NEVER
+            status[np.isnan(values)] = Status.NO_EFFECT
+            if len(cut):
+                values[cut] = np.where(values[cut] == _CENSORED, bounds[index], values[cut])
+            answers.append((values, status))
+        return answers
+
+    def differs(self, other: Durations) -> Ints:
+        """Return the trials in which any client that counts differs from another duration's."""
+        same = (self.weights == other.weights) & ((self.weights == 0.0) | (self.upper == other.upper))
+        same &= (self.weights == 0.0) | (self.lower == other.lower)
+        return np.flatnonzero(~same.all(axis=1))
 
 
 def put_recovery(
@@ -86,13 +105,11 @@ def put_recovery(
         Causes of the chunk's events.
     """
     labels = {"service": service, "op": op}
-    weights = np.where(outages.affected, outages.population.weight, 0.0)
-    upper, lower = _put_rto(measures, scenario, "rto_s", labels, outages, early)
-    if durable is None:
-        _copy(measures, "rto_s", "rto_durable_s", labels)
-    else:
-        _put_rto(measures, scenario, "rto_durable_s", labels, durable, early)
-    _put_longest(measures, scenario, labels, outages, early, (upper, lower))
+    recovery = durations(outages, early)
+    _put_rto(measures, scenario, "rto_s", labels, recovery, outages.population.weight)
+    kept = recovery if durable is None else durations(durable, early)
+    _put_rto(measures, scenario, "rto_durable_s", labels, kept, outages.population.weight, recovery)
+    _put_longest(measures, scenario, labels, outages, early, recovery)
     total = weighted_sum(outages.population, np.ones_like(outages.first_fail_s))
     affected = weighted_sum(outages.population, outages.affected.astype(np.float64))
     measures.put("affected_share", labels, np.minimum(affected / total, 1.0))
@@ -105,36 +122,61 @@ def put_recovery(
     measures.put("unavailability", labels, np.clip(downtime / outages.horizon_s, 0.0, 1.0))
     measures.curves[column_name("restored", labels)] = restored_curve(outages, measures.curve_times_s)
     _put_mean_phases(measures, labels, outages, affected, early, chains)
-    _put_phases_at(measures, scenario, labels, outages, upper, weights, chains)
+    _put_phases_at(measures, scenario, labels, outages, recovery, chains)
 
 
-def _put_rto(
-    measures: Measures, scenario: Scenario, metric: str, labels: dict[str, str], outages: Outages, early: Bools
-) -> tuple[Floats, Floats]:
-    """Add a recovery time for every client quantile; return the clients' values, above and below."""
+def durations(outages: Outages, early: Bools) -> Durations:
+    """Return every client's outage up to its recovery; only affected clients have weight."""
     affected = outages.affected
     with np.errstate(invalid="ignore"):
         lasted = np.where(affected, outages.recovered_s - outages.first_fail_s, 0.0)
     over = early[:, None] & np.isinf(outages.recovered_s)
     upper, lower = client_values(outages, lasted, affected & ~outages.finished, over)
-    weights = np.where(affected, outages.population.weight, 0.0)
-    everyone = np.broadcast_to(outages.population.weight, weights.shape)
-    service, op = labels["service"], labels["op"]
-    for of, weight in (("affected", weights), ("all", everyone)):
-        names = client_quantiles(scenario, ("rto_s", "rto_durable_s"), service, op, of)
-        if names:
-            answers = quantiles(upper, lower, weight, tuple(map(level, names)))
-            for clients, (values, status) in zip(names, answers, strict=True):
-                measures.put(metric, {**labels, "clients": clients, "of": of}, values, status)
-    return upper, lower
+    return Durations(upper, lower, np.where(affected, outages.population.weight, 0.0))
 
 
-def _copy(measures: Measures, source: str, target: str, labels: dict[str, str]) -> None:
-    start = column_name(source, labels).removesuffix("}")
-    for column in [name for name in measures.values if name.startswith(start)]:
-        renamed = target + column.removeprefix(source)
-        measures.values[renamed] = measures.values[column]
-        measures.status[renamed] = measures.status[column]
+def _put_quantiles(
+    measures: Measures,
+    metric: str,
+    labels: list[dict[str, str]],
+    mine: Durations,
+    other: Durations | None = None,
+    twins: list[str] | None = None,
+) -> None:
+    """Add client quantiles; where a trial's clients do as those of ``other``, its columns ``twins`` say the same."""
+    levels = tuple(level(label["clients"]) for label in labels)
+    if other is None or twins is None or not all(twin in measures.values for twin in twins):
+        answers = mine.quantiles(levels)
+    else:
+        answers = [(measures.values[twin].copy(), measures.status[twin].copy()) for twin in twins]
+        rows = mine.differs(other)
+        if len(rows):
+            fresh = mine.of(rows).quantiles(levels)
+            for (values, status), (new_values, new_status) in zip(answers, fresh, strict=True):
+                values[rows], status[rows] = new_values, new_status
+    for label, (values, status) in zip(labels, answers, strict=True):
+        measures.put(metric, label, values, status)
+
+
+def _put_rto(
+    measures: Measures,
+    scenario: Scenario,
+    metric: str,
+    labels: dict[str, str],
+    recovery: Durations,
+    weight: Floats,
+    other: Durations | None = None,
+) -> None:
+    """Add a recovery time for every client quantile, over affected clients and, where asked for, over all."""
+    for of in ("affected", "all"):
+        names = client_quantiles(scenario, ("rto_s", "rto_durable_s"), labels["service"], labels["op"], of)
+        full = [{**labels, "clients": name, "of": of} for name in names]
+        twins = [column_name("rto_s", label) for label in full]
+        if of == "affected":
+            _put_quantiles(measures, metric, full, recovery, other, twins)
+        elif names:
+            everyone = np.broadcast_to(weight, recovery.weights.shape)
+            _put_quantiles(measures, metric, full, Durations(recovery.upper, recovery.lower, everyone))
 
 
 def _put_longest(
@@ -143,25 +185,15 @@ def _put_longest(
     labels: dict[str, str],
     outages: Outages,
     early: Bools,
-    recovery: tuple[Floats, Floats],
+    recovery: Durations,
 ) -> None:
     over = early[:, None] & np.isinf(outages.recovered_s)
     upper = np.where(outages.down_at_end, np.where(over, np.inf, _CENSORED), outages.longest_s)
     lower = np.where(outages.down_at_end & over, np.inf, outages.longest_s)
     names = client_quantiles(scenario, ("longest_outage_s",), labels["service"], labels["op"], None)
-    rto = [column_name("rto_s", {**labels, "clients": name, "of": "affected"}) for name in names]
-    same = np.array_equal(np.where(outages.affected, upper, 0.0), recovery[0])
-    if (
-        same
-        and np.array_equal(np.where(outages.affected, lower, 0.0), recovery[1])
-        and all(r in measures.values for r in rto)
-    ):
-        answers = [(measures.values[column], measures.status[column]) for column in rto]
-    else:
-        weights = np.where(outages.affected, outages.population.weight, 0.0)
-        answers = quantiles(upper, lower, weights, tuple(map(level, names)))
-    for clients, (values, status) in zip(names, answers, strict=True):
-        measures.put("longest_outage_s", {**labels, "clients": clients}, values, status)
+    twins = [column_name("rto_s", {**labels, "clients": name, "of": "affected"}) for name in names]
+    full = [{**labels, "clients": name} for name in names]
+    _put_quantiles(measures, "longest_outage_s", full, Durations(upper, lower, recovery.weights), recovery, twins)
 
 
 def _put_mean_phases(
@@ -187,18 +219,17 @@ def _put_phases_at(
     scenario: Scenario,
     labels: dict[str, str],
     outages: Outages,
-    upper: Floats,
-    weights: Floats,
+    recovery: Durations,
     chains: Chains,
 ) -> None:
     """Add the phases of the client at each quantile (of clients with the same outage, the first)."""
-    count = len(upper)
+    count = len(recovery.upper)
     for clients in client_quantiles(scenario, ("rto_s", "rto_durable_s"), labels["service"], labels["op"], "affected"):
         column = column_name("rto_s", {**labels, "clients": clients, "of": "affected"})
         values, status = measures.values[column], measures.status[column]
         sought = np.where(status == Status.CENSORED, _CENSORED, values)
         trial = np.flatnonzero(status != Status.NO_EFFECT)
-        at = np.argmax((upper == sought[:, None]) & (weights > 0.0), axis=1)
+        at = np.argmax((recovery.upper == sought[:, None]) & (recovery.weights > 0.0), axis=1)
         parts = np.full((count, len(PHASES)), np.nan)
         parts[trial] = chains.phases_s(outages, trial, at[trial])
         unfinished = (status == Status.CENSORED) | (status == Status.NEVER)

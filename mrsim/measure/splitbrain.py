@@ -126,8 +126,8 @@ def _reachable(routes: Routes, trial: int, services: Sequence[str], node: str) -
     found: list[tuple[Interval, ...]] = []
     for service in services:
         for region in routes.scenario.services[service].runs_in or routes.scenario.regions:
-            link = routes.link(trial, region, node)
-            found += [intersect(routes.front(trial, cohort, region), link) for cohort in cohorts]
+            link = routes.link(region, node)[trial]
+            found += [intersect(routes.front(cohort, region)[trial], link) for cohort in cohorts]
     return unite(found) if found else ()
 
 
