@@ -88,8 +88,10 @@ def _written(routed: Sequence[Routed], rate_per_s: float) -> tuple[Interval, ...
     order = np.argsort(times, kind="stable")
     times, level = times[order], np.cumsum(steps[order])
     above = level * rate_per_s >= FLOOR_PER_S
-    found = [(float(times[i]), float(times[i + 1]), NO_EVENT) for i in np.flatnonzero(above[:-1])]
-    return unite([found, []])
+    above[-1] = False
+    turns = np.flatnonzero(np.diff(above, prepend=False))
+    edges = times[turns].tolist()
+    return tuple((start, end, NO_EVENT) for start, end in zip(edges[::2], edges[1::2], strict=True) if end > start)
 
 
 def episodes_of(
