@@ -127,11 +127,12 @@ def _measure_writes(chunk: _Chunk, service: str, ledger: Ledger, bins: Sequence[
     def pieces(trial: int, node: str) -> Sequence[Piece]:
         return bins[trial].pieces.get(node, ())
 
-    outages, durable = chunk.outages(), chunk.outages()
+    outages = chunk.outages()
+    durable = chunk.outages() if durable_differs else None
     for slab in chunk.routes.writes(service, pieces):
         ledger.add(slab)
         outages.add(slab, ledger.accepted(slab, Fate.KEPT, Fate.LOST, Fate.DIVERGENT, Fate.PENDING))
-        if durable_differs:
+        if durable is not None:
             durable.add(slab, ledger.accepted(slab, Fate.KEPT))
     put_recovery(
         chunk.measures,
@@ -139,7 +140,7 @@ def _measure_writes(chunk: _Chunk, service: str, ledger: Ledger, bins: Sequence[
         service,
         "write",
         outages.finish(),
-        durable.finish() if durable_differs else None,
+        None if durable is None else durable.finish(),
         chunk.early,
         chunk.chains,
     )

@@ -57,11 +57,11 @@ class Outages:
         self.longest_s = np.zeros(shape)
         self.downtime_s = np.zeros(shape)
         self.down_at_end = np.zeros(shape, dtype=bool)
-        self.way = np.full(shape, -1, dtype=np.int64)
+        self.way = np.full(shape, -1, dtype=np.int32)
         self.ways: list[Slab] = []
         self._start = np.zeros(shape)
         self._end = np.zeros(shape)
-        self._current = np.full(shape, -1, dtype=np.int64)
+        self._current = np.full(shape, -1, dtype=np.int32)
         self.turns: list[tuple[Ints, Floats, Floats]] = []
         """Trial, time and signed weight of every loss (-) and return (+) of service between ``since_s`` and horizon."""
 
@@ -94,7 +94,7 @@ class Outages:
         self._start.ravel()[flat] = start_s
         self._current.ravel()[flat] = len(self.ways) - 1
 
-    def _settle(self, flat: Ints | slice, ended_s: Floats) -> None:
+    def _settle(self, flat: Ints, ended_s: Floats) -> None:
         """Judge whether the time of service that ended was the recovery."""
         recovered, first_fail = self.recovered_s.ravel(), self.first_fail_s.ravel()
         started = self._start.ravel()[flat]
@@ -116,7 +116,8 @@ class Outages:
 
     def finish(self) -> Outages:
         """Take in what follows the last way, up to the horizon; return itself."""
-        self._settle(slice(None), self._end.ravel())
+        waiting = np.flatnonzero(np.isfinite(self.first_fail_s) & np.isinf(self.recovered_s))
+        self._settle(waiting, self._end.ravel()[waiting])
         trial, point = np.nonzero(self._end < self.horizon_s)
         if len(trial):
             flat = trial * self.population.points + point
