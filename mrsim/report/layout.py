@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from io import StringIO
 from typing import Literal
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
@@ -16,6 +17,7 @@ DEFAULT_WIDTH = 120
 """Width of a page that does not go to a terminal."""
 
 _NARROWEST = 60
+_LEAST_WRAPPED = 14
 
 Cell = str | Text
 
@@ -72,13 +74,31 @@ class Page:
         self._console.print(Padding(text, (0, 0, 0, indent)) if indent else text)
 
     def table(self, columns: Sequence[Column], rows: Sequence[Sequence[Cell]], indent: int = 2) -> None:
-        """Print a table; columns whose cells are all empty are left out."""
+        """Print a table; columns whose cells are all empty are left out, and nothing is ever cut off.
+
+        Parameters
+        ----------
+        columns
+            Those that do not wrap keep their cells on one line, as long as the page is wide enough for all of them.
+        rows
+            Cells, as many per row as there are columns.
+        indent
+            Blanks before the table.
+        """
         shown = [index for index in range(len(columns)) if any(len(row[index]) for row in rows)]
+        fits = (
+            sum(_least_width(columns[index], [row[index] for row in rows]) + 2 for index in shown)
+            <= self.width - indent
+        )
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", expand=False)
         for index in shown:
             column = columns[index]
             table.add_column(
-                Text(column.heading), justify=column.align, no_wrap=not column.wraps, overflow="fold", vertical="top"
+                Text(column.heading),
+                justify=column.align,
+                no_wrap=fits and not column.wraps,
+                overflow="fold",
+                vertical="top",
             )
         for row in rows:
             cells = [row[index] for index in shown]
@@ -88,6 +108,12 @@ class Page:
     def text(self) -> str:
         """Return the page; lines carry no blanks at their ends."""
         return "\n".join(line.rstrip() for line in self._stream.getvalue().splitlines()) + "\n"
+
+
+def _least_width(column: Column, cells: Sequence[Cell]) -> int:
+    """Return the width below which a column would have to break what should stay on one line."""
+    longest = max(cell_len(line) for cell in (column.heading, *cells) for line in str(cell).split("\n"))
+    return min(longest, _LEAST_WRAPPED) if column.wraps else longest
 
 
 def _printable(text: str) -> str:

@@ -166,17 +166,20 @@ def event_rate(events: int, trials: int, low: float, high: float) -> str:
 
 def _two_digits(value: float) -> str:
     """Return an upper bound as per cent, two significant digits, never below the bound itself."""
-    percent = value * 100
-    if percent <= 0:
-        return "0"
-    step = 10.0 ** (math.floor(math.log10(percent)) - 1)
-    return decimal(math.ceil(percent / step - 1e-9) * step, min(step, 1.0))
+    percent, step = _rounded_up(value * 100)
+    return decimal(percent, min(step, 1.0)) if percent > 0 else "0"
 
 
 def _floor_digits(value: float) -> str:
     """Return a lower bound near one as per cent: as close to 100 as its distance supports, never above the bound."""
-    rest = 100 - value * 100
-    if rest <= 0:
-        return "100"
-    step = 10.0 ** (math.floor(math.log10(rest)) - 1)
-    return decimal(100 - math.ceil(rest / step - 1e-9) * step, min(step, 1.0))
+    rest, step = _rounded_up(100 - value * 100)
+    return decimal(100 - rest, min(step, 1.0)) if rest > 0 else "100"
+
+
+def _rounded_up(percent: float) -> tuple[float, float]:
+    """Return a number rounded up to two significant digits, and the decade of the second one."""
+    if percent <= 0:
+        return 0.0, 1.0
+    step = 10.0 ** (math.floor(math.log10(percent)) - 1)
+    digits = math.ceil(percent / step - 1e-9)
+    return (digits * step, step) if digits < 100 else (digits * step, step * 10)

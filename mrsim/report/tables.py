@@ -97,7 +97,7 @@ class PhaseTable:
     total_s: float
     trials: int
     unfinished: float
-    """Share of these trials whose recovery had not finished."""
+    """Share of these trials with an unresolved part: somebody had not recovered."""
 
     @property
     def label(self) -> str:

@@ -174,14 +174,13 @@ def _phases(page: Page, results: Results) -> None:
         return
     page.heading("Where the time went", "mean parts of an outage; those of a row add up to its total")
     parts = [part for part in PHASES if any(table.parts[part] >= SHORTEST_PART_S for table in tables)]
-    columns = (Column(""), *(Column(part.replace("_", " "), "right", wraps=True) for part in parts))
+    columns = (Column(""), *(Column(part.replace("_", " "), "right") for part in parts))
     rows = []
     for table in tables:
         times = (duration(table.parts[part]) if table.parts[part] >= SHORTEST_PART_S else "-" for part in parts)
-        note = f"{share(table.unfinished)} unfinished" if table.unfinished else ""
         name = table.label if table.whose == "mean" else f"  {table.whose}"
-        rows.append((name, *times, duration(table.total_s), note))
-    page.table((*columns, Column("total", "right"), Column("", wraps=True)), rows)
+        rows.append((name, *times, duration(table.total_s)))
+    page.table((*columns, Column("total", "right")), rows)
 
 
 def _loss(page: Page, results: Results) -> None:
@@ -231,7 +230,13 @@ def _latency(page: Page, results: Results) -> None:
     page.table((Column("service"), Column("from"), Column("latency", "right")), cells)
 
 
-_BUDGET_COLUMNS = (Column("budget"), Column("limit"), Column("verdict"), Column("observed"), Column("trials", "right"))
+_BUDGET_COLUMNS = (
+    Column("budget", wraps=True),
+    Column("limit"),
+    Column("verdict"),
+    Column("observed"),
+    Column("trials", "right"),
+)
 
 
 def _budgets(page: Page, checks: Sequence[Check]) -> None:

@@ -139,3 +139,13 @@ def test_a_short_name_stands_for_the_budgeted_column() -> None:
     assert default_column(results, exact) == exact
     with pytest.raises(Exception, match="no column"):
         default_column(results, "no-such-metric")
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 120, 200])
+def test_no_width_cuts_anything_off(width: int) -> None:
+    def letters(text: str) -> int:
+        return len("".join(text.split()))
+
+    tables = run_report(sample_results(), width=width, assumptions="all")
+    assert max(map(len, tables.splitlines())) <= width
+    assert letters(tables) == letters(run_report(sample_results(), width=400, assumptions="all"))
