@@ -50,7 +50,7 @@ class ScenarioError(MrsimError):
         return "\n".join(lines)
 
 
-@dataclass
+@dataclass(eq=False)
 class SimulationError(MrsimError):
     """An internal invariant broke inside one trial: a bug in mrsim, never the user's fault.
 

@@ -113,7 +113,9 @@ METRICS: tuple[Metric, ...] = (
     ),
     Metric("attempted_writes", "count", _STORE, QUANTILES, "Writes attempted up to the horizon.", needs_horizon=True),
     Metric("acknowledged_writes", "count", _STORE, QUANTILES, "Writes acknowledged.", needs_horizon=True),
-    Metric("kept_writes", "count", _STORE, QUANTILES, "Acknowledged writes in the surviving history.", needs_horizon=True),
+    Metric(
+        "kept_writes", "count", _STORE, QUANTILES, "Acknowledged, and in the surviving history.", needs_horizon=True
+    ),
     Metric(
         "lost_writes",
         "count",
@@ -129,7 +131,7 @@ METRICS: tuple[Metric, ...] = (
         "Acknowledged, absent from the surviving history, while another node could acknowledge too.",
     ),
     Metric("pending_writes", "count", _STORE, QUANTILES, "Acknowledged, with no history chosen yet."),
-    Metric("in_doubt_survived", "count", _STORE, QUANTILES, "Never acknowledged, yet present in the surviving history."),
+    Metric("in_doubt_survived", "count", _STORE, QUANTILES, "Never acknowledged, yet in the surviving history."),
     Metric("in_doubt_gone", "count", _STORE, QUANTILES, "Executed, never acknowledged, absent."),
     Metric("refused_writes", "count", _STORE, QUANTILES, "Attempted and never executed.", needs_horizon=True),
     Metric(
@@ -141,8 +143,10 @@ METRICS: tuple[Metric, ...] = (
     ),
     Metric("split_brain_episodes", "count", _STORE, QUANTILES, "Split-brain episodes."),
     Metric("split_brain_s", "duration", _STORE, QUANTILES, "Time in split-brain episodes."),
-    Metric("exposed_s", "duration", _STORE, QUANTILES, "Two nodes can acknowledge and are reachable, but writers use one."),
-    Metric("dual_belief_s", "duration", _STORE, QUANTILES, "Two nodes can acknowledge, the second reachable by nobody."),
+    Metric(
+        "exposed_s", "duration", _STORE, QUANTILES, "Two nodes can acknowledge and be reached, but writers use one."
+    ),
+    Metric("dual_belief_s", "duration", _STORE, QUANTILES, "Two nodes can acknowledge, but nobody can reach one."),
     Metric("promoted", "flag", _STORE, ("trials",), "Trials with a promotion."),
     Metric(
         "false_failover",

@@ -37,7 +37,7 @@ def key_of(seed: int, name: str) -> NDArray[np.uint64]:
     name
         The stream's name, made of the user's ids, never of list positions.
     """
-    digest = blake2b(name.encode(), key=str(seed).encode()[:64], digest_size=16).digest()
+    digest = blake2b(f"{seed}/{name}".encode(), digest_size=16).digest()
     return np.frombuffer(digest, dtype="<u8").astype(np.uint64)
 
 

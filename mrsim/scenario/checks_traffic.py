@@ -43,18 +43,6 @@ def check_record(record: Record, path: Path, scenario: Scenario, document: Docum
     if len(set(record.regions)) < len(record.regions):
         document.add((*path, "regions"), "a region is named twice", "keep one")
     answers = record.regions or scenario.regions
-    if record.policy == "weighted":
-        if not record.weights:
-            document.add(path, "policy weighted needs weights", f"write weights: {{{answers[0]}: 1}}")
-        elif sum(record.weights.values()) <= 0:
-            document.add((*path, "weights"), "all weights are zero", "one must be above zero")
-    elif record.weights:
-        message = f"weights have no effect with policy {record.policy}"
-        document.add((*path, "weights"), message, "write policy: weighted, or leave them out", key=True)
-    for region in record.weights:
-        if region not in answers:
-            message = f"{region!r} is not among the regions of this record"
-            document.add((*path, "weights", region), message, nearest(region, answers), key=True)
     for name in record.serves:
         service = scenario.services.get(name)
         if service is not None and service.runs_in and not set(service.runs_in) & set(answers):

@@ -91,7 +91,6 @@ def _marked(name: str) -> WithJsonSchema:
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 Count = Annotated[int, Strict()]
 Flag = Annotated[bool, Strict()]
-Weight = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
 Seconds = Annotated[float, BeforeValidator(quantity("duration")), _marked("duration")]
 SecondsOrForever = Annotated[float, BeforeValidator(quantity("duration", forever=True)), _marked("duration or forever")]
 PerSecond = Annotated[float, BeforeValidator(quantity("rate")), _marked("rate")]

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from mrsim.scenario.fields import Count, Model, Name, Seconds, SecondsDist, Share, Weight
+from mrsim.scenario.fields import Count, Model, Name, Seconds, SecondsDist, Share
 
 
 class Service(Model):
@@ -48,10 +48,9 @@ class Record(Model):
     """A DNS record: which regions it can answer with, and how it chooses."""
 
     serves: tuple[Name, ...] = Field(min_length=1, description="Services reached through this record.")
-    policy: Literal["latency", "failover", "weighted"] = Field(description="How the authority chooses a region.")
+    policy: Literal["latency", "failover"] = Field(description="How the authority chooses a region.")
     regions: tuple[Name, ...] = Field(
         default=(), description="Regions it may answer with, in order; empty: all of them."
     )
-    weights: dict[Name, Weight] = Field(default_factory=dict, description="Weight per region, for policy weighted.")
     ttl: Seconds = Field(gt=0, description="Time to live of the answers.")
     health_check: HealthCheck | None = Field(default=None, description="Checks that take a region out of the answers.")

@@ -12,7 +12,7 @@ from mrsim.sim.control import Control
 from mrsim.sim.database import Database
 from mrsim.sim.dns import Authority, preferences
 from mrsim.sim.endpoint import Endpoint
-from mrsim.sim.health import Outcome, ProberGroup, Timing
+from mrsim.sim.health import Outcome, ProberGroup, Steady, Timing
 from mrsim.sim.injector import Injector
 from mrsim.sim.lease import LeaseControl
 from mrsim.sim.network import Geometry, Network
@@ -22,7 +22,7 @@ from mrsim.sim.returns import Returns
 from mrsim.sim.selfcheck import IsolationCheck
 from mrsim.sim.streaming import Streaming
 from mrsim.sim.wal import Load
-from mrsim.trace import INF
+from mrsim.trace import INF, NO_EVENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +35,10 @@ if TYPE_CHECKING:
 
 _MOVERS = {"controller": "", "gitops": "operations", "health": None}
 """Where the endpoint's mover stands: '' is wherever the failover is controlled; None: it follows health by itself."""
+
+
+Refresher = tuple["frozenset[str] | None", "Callable[[int], None]"]
+"""Who looks again after a change of paths, and the places it concerns; None: any."""
 
 
 @dataclass(slots=True)
@@ -63,6 +67,7 @@ class Builder:
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
         self.geometry = Geometry(scenario)
+        self._steady: dict[str, Steady | None] = {}
         cohorts = tuple(scenario.clients)
         self._preferences = {
             name: preferences(record, scenario.regions, cohorts, self.geometry) for name, record in scenario.dns.items()
@@ -79,11 +84,12 @@ class Builder:
         network = Network(world, self.geometry, scenario)
         reach = Reach(world, network, tuple(scenario.clients), scenario.regions)
         brownouts = Brownouts(world)
-        refreshers: list[Callable[[int], None]] = []
+        refreshers: list[Refresher] = []
 
-        def refresh(cause: int) -> None:
-            for item in refreshers:
-                item(cause)
+        def refresh(cause: int, touched: frozenset[str] | None = None) -> None:
+            for places, look_again in refreshers:
+                if touched is None or places is None or not places.isdisjoint(touched):
+                    look_again(cause)
 
         network.listen(reach.on_network)
         loads = {name: Load(store.wal, _burst_phase(world, name, store)) for name, store in scenario.stores.items()}
@@ -105,13 +111,13 @@ class Builder:
         for name, store in scenario.stores.items():
             self._control(world, parts, name, store, refreshers)
         # Probers and leases look again after everything that a change of paths has changed by itself.
-        network.listen(lambda _, cause: refresh(cause))
+        network.listen(lambda touched, cause: refresh(cause, touched))
         return parts, injector
 
     # Records -------------------------------------------------------------------------------------------------------
 
     def _authority(
-        self, world: World, parts: Parts, name: str, record: Record, refreshers: list[Callable[[int], None]]
+        self, world: World, parts: Parts, name: str, record: Record, refreshers: list[Refresher]
     ) -> Authority:
         authority = Authority(world, name, record, self._preferences[name])
         check = record.health_check
@@ -126,24 +132,19 @@ class Builder:
             def verdict(down: bool, event: int, region: str = region) -> None:
                 authority.on_verdict(region, event, down=down)
 
+            label = f"{name}/check/{region}"
+            standing = (check.stands,) * check.checkers
+            steady = self._steady.get(label)
             group = ProberGroup(
-                world,
-                f"{name}/check/{region}",
-                f"{name}@{region}",
-                (check.stands,) * check.checkers,
-                timing,
-                look,
-                _at_once,
-                verdict,
+                world, label, f"{name}@{region}", standing, timing, look, _at_once, verdict, steady=steady
             )
-            refreshers.append(group.reassess)
+            self._steady.setdefault(label, group.steady)
+            refreshers.append((frozenset((region, check.stands)), group.reassess))
         return authority
 
     # Stores --------------------------------------------------------------------------------------------------------
 
-    def _control(
-        self, world: World, parts: Parts, name: str, store: Store, refreshers: list[Callable[[int], None]]
-    ) -> None:
+    def _control(self, world: World, parts: Parts, name: str, store: Store, refreshers: list[Refresher]) -> None:
         database, endpoint, network = parts.databases[name], parts.endpoints[name], parts.network
         failover = store.failover
         if failover is None:
@@ -158,7 +159,7 @@ class Builder:
             leased = failover.decide.enforced_by == "holder"
             self._returns(world, parts, name, store, lease.primary_known_in, leased=leased)
             database.listen(lease.update)
-            refreshers.append(lease.update)
+            refreshers.append((None, lease.update))
         elif failover.detect is not None:
             detect = failover.detect
             place = failover.decide.runs_in or ("operations" if failover.decide.by == "operator" else detect.from_[0])
@@ -203,7 +204,7 @@ class Builder:
         name: str,
         detect: Detect,
         control: Control,
-        refreshers: list[Callable[[int], None]],
+        refreshers: list[Refresher],
     ) -> None:
         """Probe the primary from the places named; after a failover, the new one."""
         network, database = parts.network, parts.databases[name]
@@ -219,23 +220,36 @@ class Builder:
         def delay(place: str) -> float:
             return network.one_way_s(place, control.place) if network.open(place, control.place) else INF
 
-        def watch(node: Node) -> ProberGroup:
+        def watch(node: Node, cause: int = NO_EVENT) -> ProberGroup:
             look = partial(_look_at_node, network, parts.brownouts, detect.probe, detect.timeout, node)
             label = f"{name}/detect/{node.region}"
-            return ProberGroup(world, label, node.name, detect.from_, timing, look, delay, control.on_verdict)
+            steady = self._steady.get(label) if world.now == 0.0 else None
+            return ProberGroup(
+                world,
+                label,
+                node.name,
+                detect.from_,
+                timing,
+                look,
+                delay,
+                control.on_verdict,
+                steady=steady,
+                cause=cause,
+            )
 
         watching = [watch(database.current)]
+        self._steady.setdefault(f"{name}/detect/{database.current.region}", watching[0].steady)
 
         def look_again(cause: int) -> None:
             watching[0].reassess(cause)
 
         def new_primary(cause: int) -> None:
             watching[0].retire()
-            watching[0] = watch(database.current)
-            watching[0].reassess(cause)
+            watching[0] = watch(database.current, cause)
 
         control.on_new_primary = new_primary
-        refreshers.append(look_again)
+        places = frozenset((*database.nodes, *detect.from_, control.place))
+        refreshers.append((places, look_again))
         database.listen(look_again)
 
     def _follow_health(
@@ -245,7 +259,7 @@ class Builder:
         name: str,
         store: Store,
         failover: Failover,
-        refreshers: list[Callable[[int], None]],
+        refreshers: list[Refresher],
     ) -> None:
         """Let the endpoint answer with the first node that looks like a working primary from the authority."""
         network, database, endpoint = parts.network, parts.databases[name], parts.endpoints[name]
@@ -275,7 +289,7 @@ class Builder:
                 partial(verdict, node=node),
                 down=down[node.name],
             )
-            refreshers.append(group.reassess)
+            refreshers.append((frozenset((node.region, store.endpoint.authority)), group.reassess))
             database.listen(group.reassess)
 
 

@@ -57,7 +57,7 @@ class Database:
         self.redundant = Signal()
         self._listeners: list[Callable[[int], None]] = []
         self._flush_s = world.sample(f"{name}/local_flush", self._timers.local_flush)
-        streaming.on_change = self.refresh
+        streaming.on_change = self.changed
         rule = self._rule(primary)
         primary.open(-INF, NO_EVENT, rule.wait_s + self._flush_s, rule.members)
         if not rule.possible:

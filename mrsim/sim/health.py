@@ -29,6 +29,9 @@ class Outcome(NamedTuple):
     passing_takes_s: float
 
 
+Steady = tuple[dict[str, Outcome], dict[str, float]]
+
+
 @dataclass(frozen=True, slots=True)
 class Timing:
     """How a prober asks.
@@ -104,6 +107,10 @@ class ProberGroup:
         Called with ``(down, event)`` when the combined verdict changes.
     down
         What all probers report at the start.
+    steady
+        What :attr:`steady` of the same group was in another trial at t = 0, where everything was as reported.
+    cause
+        The event that made somebody set up these probers, if they are not there from the start.
     """
 
     def __init__(
@@ -118,6 +125,8 @@ class ProberGroup:
         on_verdict: Callable[[bool, int], None],
         *,
         down: bool = False,
+        steady: Steady | None = None,
+        cause: int = NO_EVENT,
     ) -> None:
         self._world = world
         self._name = name
@@ -127,18 +136,26 @@ class ProberGroup:
         self._delay = delay
         self._on_verdict = on_verdict
         self._timer: Timer | None = None
-        self._cause = NO_EVENT
+        self._cause = cause
         self._started = False
         self.down = self._initially_down = down
         self.probers: list[Prober] = []
         self._first_s: list[float] = []
         self._standing = tuple(sorted(places))
         self._places = tuple(dict.fromkeys(self._standing))
+        if steady is not None:
+            self._seen, self._delays = steady
+            return
         self._seen = {place: look(place) for place in self._places}
         self._delays = {place: delay(place) for place in self._places}
         if any(outcome.fails != float(down) for outcome in self._seen.values()):
             self._begin(world.now)
             self._plan()
+
+    @property
+    def steady(self) -> Steady | None:
+        """What probes see and how long reports take, if that is as reported and nothing has to be followed."""
+        return None if self._started else (self._seen, self._delays)
 
     def reassess(self, cause: int) -> None:
         """Look again: what probes see, or whether reports get through, may have changed because of ``cause``."""

@@ -14,6 +14,7 @@ from mrsim.scenario.faults import (
     RegionLoss,
     ReplicationStall,
 )
+from mrsim.scenario.starts import random_start_period_s
 from mrsim.sim.network import Degradation
 from mrsim.sim.world import FAULT
 from mrsim.trace import INF, NO_EVENT
@@ -28,15 +29,6 @@ if TYPE_CHECKING:
     from mrsim.sim.reach import Brownouts
     from mrsim.sim.returns import Returns
     from mrsim.sim.world import World
-
-DEFAULT_WINDOW_S = 1800.0
-"""A fault ``at: random`` falls uniformly into this window where the scenario has no slower rhythm."""
-
-
-def random_window_s(scenario: Scenario) -> float:
-    """Return the length of the window for faults ``at: random``: the longest burst period, or half an hour."""
-    periods = [store.wal.bursts.every for store in scenario.stores.values() if store.wal.bursts is not None]
-    return max(periods, default=DEFAULT_WINDOW_S)
 
 
 class Injector:
@@ -78,7 +70,7 @@ class Injector:
         self.events = [NO_EVENT] * len(scenario.faults)
         self.effects = [False] * len(scenario.faults)
         self.first_s = INF
-        window = random_window_s(scenario)
+        window = random_start_period_s(scenario.stores.values())
         seen: dict[str, int] = {}
         for index, fault in enumerate(scenario.faults):
             name = f"fault/{fault.kind}/{subject_of(fault)}"

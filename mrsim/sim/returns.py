@@ -140,7 +140,7 @@ class Returns:
         if node.rebuilding:
             node.rebuilding = False
             node.reads.set(self._world.now, on=True, event=event)
-        database.refresh(event)
+        database.changed(event)
 
     def _spread_news(self, cause: int) -> None:
         """Let a running primary that was superseded, or one waiting for its coordinator, learn who is primary."""

@@ -54,8 +54,8 @@ class Simulator:
             If an internal invariant breaks; it names seed and trial.
         """
         sampler = Sampler(draws if draws is not None else Draws(seed, first, count))
-        # A trial's components refer to each other in cycles; looking for them after every few hundred objects costs more
-        # than the trial, so they are collected once per chunk.
+        # A trial's components refer to each other in cycles; looking for such after every few hundred objects costs
+        # more than the trial, so they are collected once per chunk.
         collecting = gc.isenabled()
         gc.disable()
         try:

@@ -23,7 +23,8 @@ class Timer(simpy.Event):
     """A callback at a point in time, which can be called off."""
 
     def __init__(self, clock: Clock, name: str, action: Callable[[], None]) -> None:
-        super().__init__(clock)
+        # What SimPy's Timeout does, without its chain of constructors.
+        self.env = self._clock = clock
         self.name = name
         self.at_s = INF
         self._ok = True
@@ -40,13 +41,13 @@ class Timer(simpy.Event):
         """Call it off; harmless if it has happened."""
         if self._action is not None:
             self._action = None
-            self.env.pending -= 1  # type: ignore[attr-defined]
+            self._clock.pending -= 1
 
     def _fire(self, _: simpy.Event) -> None:
         action = self._action
         if action is not None:
             self._action = None
-            self.env.pending -= 1  # type: ignore[attr-defined]
+            self._clock.pending -= 1
             action()
 
 
@@ -78,17 +79,17 @@ class Sampler:
 
     def __init__(self, draws: Draws) -> None:
         self.draws = draws
-        self._values: dict[tuple[str, int], list[float]] = {}
+        self.values: dict[tuple[str, int], list[float]] = {}
         self._uniforms: dict[tuple[str, int], list[float]] = {}
         self._wide: dict[tuple[str, int, int], list[list[float]]] = {}
 
     def value(self, row: int, name: str, dist: Distribution, occasion: int) -> float:
         """Return the value of ``dist`` for the trial in ``row``."""
         key = (name, occasion)
-        column = self._values.get(key)
+        column = self.values.get(key)
         if column is None:
             column = dist.quantile(self.draws.uniform(name, occasion)).tolist()
-            self._values[key] = column
+            self.values[key] = column
         return column[row]
 
     def uniform(self, row: int, name: str, occasion: int) -> float:
@@ -145,7 +146,8 @@ class World:
 
     def sample(self, name: str, dist: Distribution, occasion: int = 0) -> float:
         """Return this trial's value of ``dist`` under ``name``."""
-        return self._sampler.value(self._row, name, dist, occasion)
+        column = self._sampler.values.get((name, occasion))
+        return column[self._row] if column is not None else self._sampler.value(self._row, name, dist, occasion)
 
     def uniform(self, name: str, occasion: int = 0) -> float:
         """Return this trial's uniform under ``name``."""

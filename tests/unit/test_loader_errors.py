@@ -205,10 +205,6 @@ BROKEN = [
     ("orders: {writes: orders-db}", "orders: {reads: {orders-db: primary}}", "budgets", "does not write", ""),
     ("serves: [storefront, orders]", "serves: [storfront, orders]", "dns.shop.serves[0]", "storfront", "'storefront'"),
     ("serves: [storefront, orders]", "serves: [orders]", "services.storefront", "no record leads to", "serves"),
-    ("policy: latency", "policy: weighted", "dns.shop", "needs weights", "weights"),
-    ("policy: latency", "policy: latency, weights: {us-east: 1}", "dns.shop.weights", "no effect", ""),
-    ("policy: latency", "policy: weighted, weights: {us-east: -1}", "dns.shop.weights.us-east", "at least 0", ""),
-    ("policy: latency", "policy: weighted, weights: {us-east: .inf}", "dns.shop.weights.us-east", "", ""),
     (
         "health_check: route53-fast",
         "health_check: route53fast",
