@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from typing import TYPE_CHECKING
 
 from mrsim.errors import MrsimError, SimulationError
@@ -54,15 +53,7 @@ class Simulator:
             If an internal invariant breaks; it names seed and trial.
         """
         sampler = Sampler(draws if draws is not None else Draws(seed, first, count))
-        # A trial's components refer to each other in cycles; looking for such after every few hundred objects costs
-        # more than the trial, so they are collected once per chunk.
-        collecting = gc.isenabled()
-        gc.disable()
-        try:
-            return [self._run(sampler, seed, first + row, row) for row in range(count)]
-        finally:
-            if collecting:
-                gc.enable()
+        return [self._run(sampler, seed, first + row, row) for row in range(count)]
 
     def _run(self, sampler: Sampler, seed: int, trial: int, row: int) -> Trace:
         world = World(sampler, row, self._scenario.horizon)
