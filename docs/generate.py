@@ -104,9 +104,12 @@ def usage() -> str:
 
 
 def _mrsim(*arguments: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "mrsim", *arguments], cwd=ROOT, capture_output=True, text=True, check=True
-    )
+    """Return what a command prints; a verdict other than passed is worth printing too, an error is not."""
+    command = [sys.executable, "-m", "mrsim", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode not in (0, 1, 3) or done.stderr:
+        message = f"mrsim {' '.join(arguments)}: {done.stderr}"
+        raise RuntimeError(message)
     return done.stdout
 
 
