@@ -52,7 +52,8 @@ class Database:
         self._timers = store.replication
         self.nodes = nodes
         self.streaming = streaming
-        primary = nodes[store.primary]
+        self.current = primary = nodes[store.primary]
+        """The node that was promoted last."""
         self.histories = [History(primary.name, -1, INF, -INF)]
         self.redundant = Signal()
         self._listeners: list[Callable[[int], None]] = []
@@ -67,15 +68,6 @@ class Database:
     def listen(self, listener: Callable[[int], None]) -> None:
         """Call ``listener(cause)`` whenever a node's state has changed."""
         self._listeners.append(listener)
-
-    @property
-    def current(self) -> Node:
-        """The node that was promoted last."""
-        return self.node(self.histories[-1].node)
-
-    def node(self, name: str) -> Node:
-        """Return a node by its name."""
-        return self.nodes[name.rpartition("@")[2]]
 
     def on_line(self, history: int, position_s: float) -> bool:
         """Return whether a position lies on the surviving history."""
@@ -218,6 +210,7 @@ class Database:
         self.histories.append(History(node.name, node.history, node.position_s, self._world.now, event))
         node.history = len(self.histories) - 1
         node.role = "primary"
+        self.current = node
         self._world.stirred += 1
         self.changed(event)
         done(True, event)
