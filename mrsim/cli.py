@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -120,37 +120,33 @@ def _version(context: click.Context, _option: click.Parameter, wanted: bool) -> 
         context.exit()
 
 
-def _trials(_context: click.Context, _option: click.Parameter, value: int) -> int:
-    if not 1 <= value <= MOST_TRIALS:
-        message = f"{value} is not possible: a study has between 1 and {MOST_TRIALS:,} trials"
-        raise click.BadParameter(message)
-    return value
+def _between(
+    least: int, most: float, otherwise: str
+) -> Callable[[click.Context, click.Parameter, int | None], int | None]:
+    """Return a check of an option's number; what is outside is refused with the number and a reason."""
+
+    def check(_context: click.Context, _option: click.Parameter, value: int | None) -> int | None:
+        if value is not None and not least <= value <= most:
+            message = f"{value} {otherwise}"
+            raise click.BadParameter(message)
+        return value
+
+    return check
 
 
-def _natural(_context: click.Context, _option: click.Parameter, value: int | None) -> int | None:
-    if value is not None and value < 0:
-        message = f"{value} is negative"
-        raise click.BadParameter(message)
-    return value
-
-
-def _workers(_context: click.Context, _option: click.Parameter, value: int | None) -> int | None:
-    if value is not None and not 1 <= value <= 1024:
-        message = f"{value} is not possible: between 1 and 1024 workers"
-        raise click.BadParameter(message)
-    return value
-
-
-_SEED = click.option("--seed", type=int, callback=_natural, metavar="S", help="Seed; drawn and shown if not given.")
+_TRIALS = _between(1, MOST_TRIALS, f"is not possible: a study has between 1 and {MOST_TRIALS:,} trials")
+_WORKERS = _between(1, 1024, "is not possible: between 1 and 1024 workers")
+_NATURAL = _between(0, float("inf"), "is negative")
+_SEED = click.option("--seed", type=int, callback=_NATURAL, metavar="S", help="Seed; drawn and shown if not given.")
 _STUDY_OPTIONS = (
     click.option(
-        "--trials", type=int, default=DEFAULT_TRIALS, show_default=True, callback=_trials, metavar="N", help="Trials."
+        "--trials", type=int, default=DEFAULT_TRIALS, show_default=True, callback=_TRIALS, metavar="N", help="Trials."
     ),
     _SEED,
     click.option(
         "--workers",
         type=int,
-        callback=_workers,
+        callback=_WORKERS,
         metavar="W",
         help="Processes; all cores if not given. Changes no number.",
     ),
@@ -196,6 +192,7 @@ def run_command(
 ) -> int:
     """Run many trials of the scenario in FILE and report recovery, loss, split-brain and budgets."""
     from mrsim.report.outputs import Outputs
+    from mrsim.report.terminal import page_of
     from mrsim.report.text import run_report
     from mrsim.study.verdict import exit_code
 
@@ -205,7 +202,7 @@ def run_command(
     if results is None:
         return _say("interrupted before the first trials were finished", INTERRUPTED)
     outputs.write(results)
-    width, colour = _page()
+    width, colour = page_of(sys.stdout)
     click.echo(run_report(results, width=width, colour=colour, assumptions=assumptions), nl=False)
     if interrupted:
         return _say(f"interrupted: the report covers the {len(results.trials)} trials that were finished", INTERRUPTED)
@@ -220,6 +217,7 @@ def check_command(paths: tuple[Path, ...], trials: int, seed: int | None, worker
 
     All files are read before any is run.
     """
+    from mrsim.report.terminal import page_of
     from mrsim.report.text import check_report
     from mrsim.rng import fresh_seed
     from mrsim.study.verdict import exit_code, judge_all
@@ -239,7 +237,7 @@ def check_command(paths: tuple[Path, ...], trials: int, seed: int | None, worker
         if interrupted:
             break
     checks = judge_all([results for _, results in studies])
-    width, colour = _page()
+    width, colour = page_of(sys.stdout)
     click.echo(check_report(studies, checks, width=width, colour=colour), nl=False)
     if interrupted:
         return _say(f"interrupted: {len(studies)} of {len(files)} scenarios were reached", INTERRUPTED)
@@ -259,9 +257,8 @@ def validate_command(paths: tuple[Path, ...]) -> int:
         except ScenarioError as error:
             code = _say(str(error), INVALID, prefix="")
         else:
-            click.echo(
-                f"{file}: valid ({scenario.name}: {len(scenario.faults)} faults, {len(scenario.budgets)} budgets)"
-            )
+            said = ", ".join((_many(len(scenario.faults), "fault"), _many(len(scenario.budgets), "budget")))
+            click.echo(f"{file}: valid ({scenario.name}: {said})")
     return code
 
 
@@ -269,10 +266,11 @@ def validate_command(paths: tuple[Path, ...]) -> int:
 @click.argument("file", type=click.Path(path_type=Path))
 @_SEED
 @click.option(
-    "--trial", type=int, default=0, show_default=True, callback=_natural, metavar="K", help="Number of the trial."
+    "--trial", type=int, default=0, show_default=True, callback=_NATURAL, metavar="K", help="Number of the trial."
 )
 def trace_command(file: Path, seed: int | None, trial: int) -> int:
     """Tell the story of one trial: what happened and why, who could write, where the time went."""
+    from mrsim.report.terminal import page_of
     from mrsim.report.trace_export import story
     from mrsim.rng import fresh_seed
     from mrsim.study.run import run_one
@@ -284,7 +282,7 @@ def trace_command(file: Path, seed: int | None, trial: int) -> int:
     except SimulationError as error:
         raise BrokenInvariant(scenario.path, error) from error
     values = {column: float(of_trial[0]) for column, of_trial in measures.values.items()}
-    width, colour = _page()
+    width, colour = page_of(sys.stdout)
     click.echo(story(trace, values, scenario=scenario, width=width, colour=colour), nl=False)
     click.echo(f"\nmrsim trace {file} --seed {seed} --trial {trial}")
     return PASSED
@@ -313,9 +311,10 @@ def presets_command(context: click.Context) -> None:
 def presets_list() -> int:
     """List all presets by kind."""
     from mrsim.report.presets import presets_table
+    from mrsim.report.terminal import page_of
     from mrsim.scenario.presets import names
 
-    width, colour = _page()
+    width, colour = page_of(sys.stdout)
     click.echo(presets_table(names(), width=width, colour=colour), nl=False)
     return PASSED
 
@@ -325,46 +324,26 @@ def presets_list() -> int:
 def presets_show(name: str) -> int:
     """Show the values of the preset NAME, what kind of knowledge each is, and where it comes from."""
     from mrsim.report.presets import preset_page
+    from mrsim.report.terminal import page_of
     from mrsim.scenario.presets import show
 
-    width, colour = _page()
+    width, colour = page_of(sys.stdout)
     click.echo(preset_page(show(name), width=width, colour=colour), nl=False)
     return PASSED
 
 
 def _study(scenario: Scenario, trials: int, seed: int | None, workers: int | None) -> tuple[Results | None, bool]:
     """Run a study with progress on standard error; return what was finished and whether it was interrupted."""
+    from mrsim.report.terminal import progress
     from mrsim.study.run import Interrupted, run
 
-    with _progress(scenario.name, trials) as report:
+    with progress(scenario.name, trials) as report:
         try:
             return run(scenario, trials=trials, seed=seed, workers=workers, progress=report), False
         except Interrupted as stopped:
             return stopped.partial, True
         except SimulationError as error:
             raise BrokenInvariant(scenario.path, error) from error
-
-
-@contextmanager
-def _progress(name: str, trials: int) -> Iterator[Callable[[int, int], None] | None]:
-    """Show a progress bar on standard error while the block runs, if that is a terminal."""
-    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
-        yield None
-        return
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("trials"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(escape(name), total=trials)
-        yield lambda done, _asked: bar.update(task, completed=done)
 
 
 def _scenario_files(paths: Sequence[Path]) -> list[Path]:
@@ -381,6 +360,10 @@ def _scenario_files(paths: Sequence[Path]) -> list[Path]:
             _readable(path)
             files[path] = None
     return list(files)
+
+
+def _many(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _load_all(files: Sequence[Path]) -> list[Scenario]:
@@ -413,13 +396,3 @@ def _readable(path: Path) -> None:
     if not path.exists():
         message = f"{path}: no such file"
         raise CommandError(message)
-
-
-def _page() -> tuple[int, bool]:
-    """Return width and colour of standard output: the terminal's own, or 120 characters without colour."""
-    if not sys.stdout.isatty():
-        return 120, False
-    import shutil
-
-    colour = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    return shutil.get_terminal_size((120, 40)).columns, colour

@@ -59,6 +59,9 @@ _PHASE_STYLE: dict[str, tuple[str, str]] = {
 MOST_STEPS = 1000
 """Steps of a distribution that are drawn at most; more cannot be told apart."""
 
+SHORTEST_PART = 0.003
+"""Parts of an outage shorter than this share of the longest bar are not drawn: they could not be seen."""
+
 _UNITS = (("h", 3600.0, 3 * 3600.0), ("min", 60.0, 180.0), ("s", 1.0, 1.0), ("ms", 1e-3, 0.0))
 
 
@@ -99,25 +102,28 @@ def ecdf(results: Results, metric: str = "rto", ax: Axes | None = None, *, label
     kind = BY_NAME[split_column(column)[0]].kind
     unit, scale = _unit_of(ax, kind, max([*finite[-1:], *limits, 0.0]))
     ranks = np.unique(np.linspace(0, len(finite), min(len(finite), MOST_STEPS) + 1).round().astype(int))
-    end = 1.05 * max([*finite[-1:], *limits, 0.0]) / scale or 1.0
-    steps = np.append(np.concatenate([[0.0], finite])[ranks] / scale, end)
+    before = _studies(ax)
+    right = max(1.05 * max([*finite[-1:], *limits, 0.0]) / scale or 1.0, ax.get_xlim()[1] if before else 0.0)
+    # The last step goes on far beyond the edge, so that it still reaches it if another study widens the axes.
+    steps = np.append(np.concatenate([[0.0], finite])[ranks] / scale, 1000.0 * right)
     ranks = np.append(ranks, ranks[-1])
     colour = _next_colour(ax)
-    ax.step(steps, ranks / sample.n, where="post", color=colour, label=label or results.scenario.name, linewidth=1.8)
+    shares, name = ranks / sample.n, label or results.scenario.name
+    ax.step(steps, shares, where="post", color=colour, label=name, linewidth=_line_width(before), gid=_STUDY)
     low, high = np.transpose([clopper_pearson(int(rank), sample.n) for rank in ranks])
     ax.fill_between(steps, low, high, step="post", color=colour, alpha=0.18, linewidth=0)
     for budget in results.scenario.budgets:
         if budget.column == column and budget.level != "off":
-            _budget_line(ax, budget.limit / scale, budget.text, end)
+            _budget_line(ax, budget.limit / scale, budget.text, right)
     if sample.unfinished:
         _unfinished_mark(ax, 1 - sample.unfinished / sample.n, sample.unfinished, sample.n, colour)
     ax.set_ylim(0, 1.02)
-    ax.set_xlim(0, end if len(ax.lines) == 1 + len(limits) else max(end, ax.get_xlim()[1]))
+    ax.set_xlim(0, right)
     ax.set_xlabel(f"{pretty_column(column)}{f' ({unit})' if unit else ''}")
     ax.set_ylabel("share of trials")
     ax.yaxis.set_major_formatter(_percent())
     ax.grid(visible=True, alpha=0.25)
-    ax.legend(loc="lower right", framealpha=0.9, edgecolor="none")
+    ax.legend(loc="best", framealpha=0.9, edgecolor="none")
     return ax
 
 
@@ -166,10 +172,11 @@ def restored(
     colour = _next_colour(ax)
     labels = split_column(name)[1]
     shown = f"{label or results.scenario.name}: {labels['service']} {labels['op']}"
-    ax.plot(times, mean, color=colour, label=shown, linewidth=1.8)
-    ax.fill_between(times, low, high, color=colour, alpha=0.18, linewidth=0)
     right = _interesting_until(results.curve_times_s, low) / scale
-    ax.set_xlim(0, max(right, ax.get_xlim()[1]) if len(ax.lines) > 1 else right)
+    before = _studies(ax)
+    ax.set_xlim(0, max(right, ax.get_xlim()[1]) if before else right)
+    ax.plot(times, mean, color=colour, label=shown, linewidth=_line_width(before), gid=_STUDY)
+    ax.fill_between(times, low, high, color=colour, alpha=0.18, linewidth=0)
     ax.set_ylim(0, 1.02)
     ax.set_xlabel(f"time since the fault ({unit})")
     ax.set_ylabel("affected traffic served again")
@@ -210,7 +217,7 @@ def phases(results: Results, ax: Axes | None = None) -> Axes:
     left = np.zeros(len(tables))
     for part in PHASES:
         lengths = np.array([table.parts.get(part, 0.0) for table in tables]) / scale
-        if lengths.max() > 0:
+        if lengths.max() > SHORTEST_PART * max(table.total_s for table in tables) / scale:
             colour, hatch = phase_style(part)
             shown = part.replace("_", " ")
             ax.barh(names, lengths, left=left, color=colour, hatch=hatch, edgecolor="white", linewidth=0.5, label=shown)
@@ -252,6 +259,19 @@ def _percent() -> Any:
     return PercentFormatter(xmax=1, decimals=0)
 
 
+_STUDY = "study"
+
+
+def _studies(ax: Axes) -> int:
+    """Return how many studies these axes show already."""
+    return sum(line.get_gid() == _STUDY for line in ax.lines)
+
+
+def _line_width(before: int) -> float:
+    """Return a width that leaves the lines drawn before visible where they coincide."""
+    return max(1.2, 3.2 - before)
+
+
 def _next_colour(ax: Axes) -> str:
     """Return the first colour that no line on these axes has."""
     used = {line.get_color() for line in ax.lines}
@@ -274,10 +294,12 @@ def _budget_line(ax: Axes, at: float, text: str, right: float) -> None:
     if any(line.get_gid() == f"budget {text}" for line in ax.lines):
         return
     roomy = at > 0.08 * right
+    budgets = [line for line in ax.lines if str(line.get_gid()).startswith("budget ")]
+    near = sum(abs(float(np.asarray(line.get_xdata())[0]) - at) < 0.05 * right for line in budgets)
     ax.axvline(at, color=BLACK, linestyle="--", linewidth=1, gid=f"budget {text}")
     ax.annotate(
         text,
-        (at, 0.5),
+        (at, 0.65 - 0.25 * (near % 3)),
         xycoords=("data", "axes fraction"),
         xytext=(-3 if roomy else 3, 0),
         textcoords="offset points",
@@ -316,7 +338,7 @@ def _curve_name(results: Results, service: str | None, op: str | None) -> str:
 
 def _interesting_until(times_s: NDArray[np.float64], low: NDArray[np.float32]) -> float:
     """Return the time by which even the slow trials are nearly all served again, with some room; the end if never."""
-    late = np.flatnonzero(low < 0.995 * low[-1]) if low[-1] > 0 else np.array([], dtype=int)
+    late = np.flatnonzero(low < 0.98 * low[-1]) if low[-1] > 0 else np.array([], dtype=int)
     if len(late) == 0 or late[-1] + 1 >= len(times_s):
         return float(times_s[-1])
     return float(min(times_s[-1], 1.25 * times_s[late[-1] + 1]))
