@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mrsim.entries import answers_old_s, life
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -201,11 +203,8 @@ class Phases:
 
 
 def entry_life_s(resolver: ResolverClass, ttl_s: float) -> float:
-    """Return how long a resolver really keeps an entry: clamped, plus its addition, less its prefetch if it is busy."""
-    life = min(max(ttl_s, resolver.ttl_min), resolver.ttl_max) + resolver.ttl_add
-    if resolver.lookups == "busy" and resolver.prefetch > 0.0 and ttl_s >= resolver.prefetch_from_ttl:
-        life -= resolver.prefetch
-    return max(life, 0.0)
+    """Return how long a resolver keeps an entry until it is due: clamped, plus its addition, less its prefetch."""
+    return life(resolver, ttl_s).due_s
 
 
 def _next_fetch(last: Floats, change: Floats, life_s: float) -> tuple[Floats, NDArray[np.bool_]]:
@@ -238,17 +237,16 @@ def _busy_times(
 
 
 def _idle_times(
-    phases: Phases, stratum: Stratum, changes: list[Floats], life_s: float, rate_per_s: float, tail: Floats | float
+    phases: Phases, stratum: Stratum, changes: list[Floats], ttl_s: float, rate_per_s: float, tail: Floats | float
 ) -> list[Floats]:
-    held_share = rate_per_s * life_s / (1.0 + rate_per_s * life_s)
+    lived = life(stratum.resolver, ttl_s)
     residual = phases.coordinate(stratum, Dimension.RESOLVER)
-    indicator = phases.coordinate(stratum, Dimension.IDLE)
-    stale = stratum.resolver.serve_stale and rate_per_s > 0.0
+    state = phases.coordinate(stratum, Dimension.IDLE)
     times: list[Floats] = []
     for rotation, change in enumerate(changes):
-        wait = np.where(_rotated(indicator, rotation) < held_share, _rotated(residual, rotation) * life_s, 0.0)
-        if stale:
-            wait -= np.log1p(-phases.coordinate(stratum, Dimension.LOOKUP, rotation)) / rate_per_s
+        lookup = phases.coordinate(stratum, Dimension.LOOKUP, rotation) if lived.grace_s > 0.0 else residual
+        turned, held = _rotated(residual, rotation), _rotated(state, rotation)
+        wait = answers_old_s(lived, stratum.resolver.tick, rate_per_s, turned, held, lookup)
         fresh = change + wait + tail
         times.append(np.where(times[-1] >= change, times[-1], fresh) if times else fresh)
     return times
@@ -256,13 +254,12 @@ def _idle_times(
 
 def _resolver_times(phases: Phases, stratum: Stratum, changes: list[Floats], ttl_s: float) -> list[Floats]:
     resolver = stratum.resolver
-    life_s = entry_life_s(resolver, ttl_s)
     tail: Floats | float = 0.0
     if resolver.overstay is not None:
         tail = resolver.overstay.quantile(phases.coordinate(stratum, Dimension.TAIL))
     if resolver.lookups == "busy":
-        return _busy_times(phases, stratum, changes, life_s, tail)
-    return _idle_times(phases, stratum, changes, life_s, resolver.lookups, tail)
+        return _busy_times(phases, stratum, changes, entry_life_s(resolver, ttl_s), tail)
+    return _idle_times(phases, stratum, changes, ttl_s, resolver.lookups, tail)
 
 
 def _cached_times(phases: Phases, stratum: Stratum, answers: list[Floats], ttl_s: float) -> list[Floats]:

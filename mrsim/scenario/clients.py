@@ -18,9 +18,17 @@ class ResolverClass(Model):
     )
     ttl_min: Seconds = Field(default=0.0, description="Lower clamp on the TTL.")
     ttl_max: SecondsOrForever = Field(default=float("inf"), description="Upper clamp on the TTL.")
-    prefetch: Seconds = Field(default=0.0, description="A busy entry is renewed this long before it expires.")
+    prefetch: Seconds = Field(
+        default=0.0, description="A look-up renews an entry from this long before it expires, and gets the old data."
+    )
     prefetch_from_ttl: Seconds = Field(
         default=0.0, description="Prefetch applies to entries whose TTL is at least this."
+    )
+    prefetch_share: Share = Field(
+        default=0.0, description="Share of the TTL, in whole ticks, that is added to the prefetch time."
+    )
+    tick: Seconds = Field(
+        default=0.0, description="Step of the resolver's clock: the arrival of an entry is rounded down to it."
     )
     lookups: PerSecond | Literal["busy"] = Field(
         default="busy",

@@ -100,7 +100,8 @@ def test_overstay_adds_its_tail_against_theory() -> None:
         ({"ttl_max": 20.0, "ttl_add": 1.0}, 30.0, 21.0),
         ({"prefetch": 2.0, "prefetch_from_ttl": 9.0}, 9.0, 7.0),
         ({"prefetch": 2.0, "prefetch_from_ttl": 9.0}, 8.0, 8.0),
-        ({"prefetch": 2.0, "prefetch_from_ttl": 9.0, "lookups": 0.1}, 9.0, 9.0),
+        ({"prefetch": 2.0, "prefetch_from_ttl": 9.0, "lookups": 0.1}, 9.0, 7.0),
+        ({"ttl_add": 1.0, "prefetch": 1.0, "prefetch_share": 0.1, "tick": 1.0}, 39.0, 36.0),
     ],
 )
 def test_an_entry_lives_as_its_resolver_says(resolver: dict[str, Any], ttl_s: float, life_s: float) -> None:
