@@ -87,7 +87,7 @@ def trace_html(trace: Trace) -> str:
     """Return one trial: lanes of who could write, and its events."""
     fault = f"first fault at {duration(trace.fault_s)}" if isfinite(trace.fault_s) else "no fault within the horizon"
     parts = [_title(f"trial {trace.trial}", f"seed {trace.seed}, {fault}"), lanes_svg(trace)]
-    heads = ("#", "after the fault", "what", "where", "because of", "which took", "spent on", "note")
+    heads = ("#", "after the fault", "what", "where", "cause", "took", "spent on", "note")
     rows = [tuple(map(escape, row)) for row in event_rows(trace)]
     parts.append(_table("", heads, rows[:MOST_EVENTS]))
     if len(rows) > MOST_EVENTS:

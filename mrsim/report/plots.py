@@ -269,7 +269,7 @@ def _studies(ax: Axes) -> int:
 
 def _line_width(before: int) -> float:
     """Return a width that leaves the lines drawn before visible where they coincide."""
-    return max(1.2, 3.2 - before)
+    return max(1.2, 2.6 - 0.7 * before)
 
 
 def _next_colour(ax: Axes) -> str:

@@ -97,7 +97,7 @@ def check_report(
             _budget_table(page, own)
         else:
             page.line("no budgets", indent=2)
-        blamed = next((check for check in own if check.verdict != "passed" and check.worst_trials), None)
+        blamed = next((check for check in own if check.verdict == "failed" and check.worst_trials), None)
         if blamed is not None:
             page.line(f"mrsim trace {path} --seed {results.seed} --trial {blamed.worst_trials[0]}", indent=2)
     page.line(_tally(checks))
@@ -264,8 +264,8 @@ def check_remark(check: Check) -> str:
     """Return what limits a verdict, how many trials would decide, and the worst trial of a bad one; may be empty."""
     parts = [check.reason] if check.reason else []
     if check.needed_trials:
-        parts.append(f"about {check.needed_trials} trials would decide (--trials {check.needed_trials})")
-    if check.verdict != "passed" and check.worst_trials:
+        parts.append(f"try --trials {check.needed_trials}")
+    if check.verdict == "failed" and check.worst_trials:
         parts.append(f"worst: --trial {check.worst_trials[0]}")
     return "; ".join(parts)
 

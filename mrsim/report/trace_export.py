@@ -20,8 +20,8 @@ _EVENTS = (
     Column("after the fault", "right"),
     Column("what"),
     Column("where"),
-    Column("because of", "right"),
-    Column("which took", "right"),
+    Column("cause", "right"),
+    Column("took", "right"),
     Column("spent on"),
     Column("note", wraps=True),
 )

@@ -105,7 +105,7 @@ def test_too_few_trials_are_exit_code_3(good: Path) -> None:
     done = mrsim("run", good, "--trials", 20, "--seed", 7)
     assert done.returncode == 3
     assert "INCONCLUSIVE" in done.stdout
-    assert re.search(r"\(--trials \d+\)", " ".join(done.stdout.split()))
+    assert re.search(r"; try --trials \d+", " ".join(done.stdout.split()))
 
 
 def test_a_budget_that_only_warns_does_not_fail(tmp_path: Path) -> None:
