@@ -240,9 +240,14 @@ def _stratum(
 ) -> Stratum:
     if program.pool_lifetime:
         raise ValueError("the peers know no connection pools")
+    busy = resolver.lookups == "busy"
     life = min(max(ttl, resolver.ttl_min), resolver.ttl_max) + resolver.ttl_add
+    if resolver.prefetch_share or (resolver.prefetch and not busy):
+        raise ValueError("the peers know prefetch of a fixed time, in busy resolvers only")
     if resolver.prefetch and ttl >= resolver.prefetch_from_ttl:
         life -= resolver.prefetch
+    if not busy:
+        life -= resolver.tick / 2.0  # Entries are dated back to the tick before their arrival, half of one on average.
     within = 1.0 / len(cohort.classes) if share is None else share
     return Stratum(
         cohort=name,

@@ -221,8 +221,8 @@ class _Trial:
         yield self.moved
         if client.inputs[4] < life / (life + mean):
             yield self.env.timeout(client.inputs[0] * life)
-            if stratum.serve_stale:
-                yield self.env.timeout(-mean * math.log1p(-client.inputs[5]))
+        if stratum.serve_stale:
+            yield self.env.timeout(-mean * math.log1p(-client.inputs[5]))
 
     def _answer(self, client: _Client) -> str:
         drill, cohort = self.drill, client.stratum.cohort

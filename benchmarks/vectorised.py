@@ -92,7 +92,7 @@ def _switched_s(stratum: Stratum, moved: np.ndarray, points: np.ndarray) -> np.n
         mean = 1.0 / stratum.lookups_per_s
         holds = points[:, :, 4] < life / (life + mean)
         wait = -mean * np.log1p(-points[:, :, 5]) if stratum.serve_stale else 0.0
-        residual = np.where(holds, residual + wait, 0.0)
+        residual = np.where(holds, residual, 0.0) + wait
     tail = _quantile_or_zero(stratum.overstay, points[:, :, 6])
     return moved[:, None] + residual + tail + points[:, :, 1] * stratum.cache_life_s
 
