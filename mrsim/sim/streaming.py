@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mrsim.sim.nodes import Node, Upstream
-from mrsim.sim.wal import Stream, next_connection_s, next_retransmission_s
+from mrsim.sim.wal import LARGEST_TICK_S, Stream, next_connection_s, next_retransmission_s, timer_starts_s
 from mrsim.sim.world import NETWORK
 from mrsim.trace import INF
 
@@ -167,14 +167,16 @@ class Streaming:
         now, timers = self._world.now, self._timers
         cut = upstream.cut_s
         rtt = 2.0 * self._path(upstream.source, node)[1]
-        first = cut + self._world.uniform(f"{node.name}/first-unanswered", upstream.attempt) / self._load.commits_per_s
+        acked, sent = self._world.uniforms(f"{node.name}/first-unanswered", 2, upstream.attempt)
+        grid = self._world.uniform(f"{node.name}/timer-grid") * LARGEST_TICK_S
         retry = self._world.uniform(f"{node.name}/reconnect", upstream.attempt) * timers.retry_interval
         gives_up = cut + min(timers.receiver_timeout, timers.sender_timeout)
         if upstream.stream.source_end_s < INF or cut == -INF:
             # One of the two processes has been restarted: the standby's next attempt to connect is answered.
             at = now + retry
         elif now < gives_up:
-            at = min(next_retransmission_s(first, now, rtt), gives_up + retry)
+            started = timer_starts_s(cut, rtt, self._load.commits_per_s, acked, sent)
+            at = min(next_retransmission_s(started, now, rtt, grid), gives_up + retry)
         else:
             at = next_connection_s(gives_up + retry, now, timers.retry_interval)
         attempt = upstream.attempt

@@ -8,6 +8,7 @@ than the WAL.
 
 from __future__ import annotations
 
+from math import ceil, floor, log1p
 from typing import TYPE_CHECKING
 
 from mrsim.trace import INF
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
 
 RTO_MIN_S = 0.2
 """Linux TCP_RTO_MIN; the first retransmission timeout is about RTT + 0.2 s (RFC 6298 with Linux's minimum)."""
+
+JIFFY_S = 0.004
+"""A tick of the kernel's clock (CONFIG_HZ=250, the default of Debian's and Ubuntu's kernels)."""
+
+LARGEST_TICK_S = 8**4 * JIFFY_S
+"""Coarsest grid that timers of up to two minutes are rounded to."""
 
 RTO_MAX_S = 120.0
 """Linux TCP_RTO_MAX: the backoff stops doubling here."""
@@ -143,25 +150,73 @@ class Fluid:
                 self.s = self.t
 
 
-def next_retransmission_s(cut_s: float, heal_s: float, rtt_s: float) -> float:
-    """Return when TCP next resends after the heal: retries stand at RTO·(2ᵏ − 1) after the first unanswered segment.
+def fires_s(now_s: float, delay_s: float, grid_s: float) -> float:
+    """Return when a kernel timer set at ``now_s`` fires: late, on a grid that is coarser the longer it runs.
 
     Parameters
     ----------
-    cut_s, heal_s
-        When the first segment went unanswered, and when the path was whole again.
-    rtt_s
-        Round-trip time of the path.
+    now_s, delay_s
+        When it is set, and for how long.
+    grid_s
+        Time of a tick of the host's clock; every grid contains it.
 
     References
     ----------
-    RFC 6298, section 5 (exponential backoff); Linux net/ipv4/tcp_timer.c for the bounds.
+    Linux kernel/time/timer.c: a timer of 63 · 8ⁿ⁻¹ ticks or more is rounded up to 8ⁿ ticks (12.5 % at most).
+    """
+    ticks = ceil(delay_s / JIFFY_S - 1e-9)
+    step, limit = JIFFY_S, 63
+    while ticks >= limit:
+        step *= 8.0
+        limit *= 8
+    return grid_s + (floor((now_s - grid_s + ticks * JIFFY_S) / step + 1e-9) + 1) * step
+
+
+def timer_starts_s(cut_s: float, rtt_s: float, rate_per_s: float, acked: float, sent: float) -> float:
+    """Return when the retransmission timer that a cut leaves running was last started.
+
+    It restarts with every acknowledgement of new data (RFC 6298, 5.3) and starts with the first segment in flight, so
+    a busy connection starts it just before the cut and a quiet one with the first segment that goes unanswered.
+
+    Parameters
+    ----------
+    cut_s, rtt_s
+        When the path was cut, and its round-trip time.
+    rate_per_s
+        Segments per second, at random instants.
+    acked, sent
+        Independent coordinates in (0, 1): the last acknowledgement before the cut, the first segment unanswered.
+    """
+    return max(cut_s + log1p(-acked) / rate_per_s, cut_s - rtt_s - log1p(-sent) / rate_per_s)
+
+
+def next_retransmission_s(started_s: float, heal_s: float, rtt_s: float, grid_s: float | None = None) -> float:
+    """Return when TCP next resends after the heal: retries stand at RTO·2ᵏ after the timer's start.
+
+    The first timer sends a tail loss probe, which takes the place of the first retransmission and does not count
+    towards the backoff; then the timeout doubles.
+
+    Parameters
+    ----------
+    started_s, heal_s
+        When the retransmission timer was started, and when the path was whole again.
+    rtt_s
+        Round-trip time of the path.
+    grid_s
+        Time of a tick of the sender's clock, to which its timers are rounded up; None for timers that are exact.
+
+    References
+    ----------
+    RFC 6298, section 5 (exponential backoff); RFC 8985, section 7 (tail loss probe, sent no later than the timeout);
+    Linux net/ipv4/tcp_timer.c and tcp_output.c for the bounds. Measured: ``docs/validation.md``, partition and heal.
     """
     rto = rtt_s + RTO_MIN_S
-    at = cut_s
+    at = started_s
+    probed = False
     while at < heal_s:
-        at += rto
-        rto = min(2.0 * rto, RTO_MAX_S)
+        at = at + rto if grid_s is None else fires_s(at, rto, grid_s)
+        rto = min(2.0 * rto, RTO_MAX_S) if probed else rto
+        probed = True
     return at
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 
 import numpy as np
@@ -14,7 +15,16 @@ from mrsim.scenario.loader import loads
 from mrsim.scenario.stores import CommitRule, Wal
 from mrsim.sim.commit import Member, acknowledge
 from mrsim.sim.run import Simulator
-from mrsim.sim.wal import Fluid, Load, Stream, next_connection_s, next_retransmission_s
+from mrsim.sim.wal import (
+    JIFFY_S,
+    Fluid,
+    Load,
+    Stream,
+    fires_s,
+    next_connection_s,
+    next_retransmission_s,
+    timer_starts_s,
+)
 from mrsim.trace import INF, Trace
 
 ALPHA = 1e-5
@@ -286,8 +296,8 @@ def test_replay_follows_two_lines_in_a_row(
 
 
 def test_tcp_retransmissions_double() -> None:
-    """With an RTO of 0.3 s retries stand at 0.3, 0.9, 2.1, 4.5, 9.3 … after the first unanswered segment."""
-    expected = [0.3, 0.9, 2.1, 4.5, 9.3, 18.9, 38.1, 76.5, 153.3]
+    """With an RTO of 0.3 s: a probe at 0.3, then retries at 0.6, 1.2, 2.4 … after the timer was started."""
+    expected = [0.3, 0.6, 1.2, 2.4, 4.8, 9.6, 19.2, 38.4, 76.8, 153.6]
     for before, after in pairwise([0.0, *expected]):
         for heal in (before + 1e-6, (before + after) / 2, after - 1e-6):
             assert next_retransmission_s(100.0, 100.0 + heal, 0.1) == pytest.approx(100.0 + after, abs=1e-9)
@@ -298,6 +308,19 @@ def test_tcp_retransmission_waits_at_most_the_length_of_the_cut(length_s: float,
     """The next retry is at most as far away as the cut has lasted plus one RTO, and never more than 120 s."""
     after = next_retransmission_s(0.0, length_s, rtt_s) - length_s
     assert 0.0 <= after <= min(length_s + rtt_s + 0.2, 120.0) + 1e-9
+
+
+@given(st.floats(0.0, 1000.0), st.floats(0.001, 120.0), st.floats(0.0, 16.0))
+def test_a_kernel_timer_fires_late_by_an_eighth_at_most(now_s: float, delay_s: float, grid_s: float) -> None:
+    """A timer of n ticks: never early, never later than the next tick of its level, which is at most 8/63 of n."""
+    late = fires_s(now_s, delay_s, grid_s) - now_s - delay_s
+    assert -1e-6 <= late <= max(2.0 * JIFFY_S, (delay_s + JIFFY_S) * 8.0 / 63.0 + JIFFY_S) + 1e-6
+
+
+def test_the_timer_of_a_busy_connection_starts_just_before_the_cut() -> None:
+    """Last acknowledgement: exponential before the cut. First segment in flight: exponential after cut − RTT."""
+    assert timer_starts_s(50.0, 0.1, 1000.0, 0.5, 0.5) == pytest.approx(50.0 - math.log(2) / 1000.0)
+    assert timer_starts_s(50.0, 0.1, 0.01, 0.5, 0.5) == pytest.approx(49.9 + 100.0 * math.log(2))
 
 
 def test_connection_attempts() -> None:
