@@ -80,6 +80,9 @@ class DecideLease(Model):
         description="From the end of the ttl to the store removing the key (its granularity)."
     )
     race: SecondsDist = Field(description="From the key's removal to a candidate holding it.")
+    race_backoff: Seconds = Field(
+        default=0.0, description="Candidates wait this long if the old primary's WAL still reaches them."
+    )
     clock_drift: Share = Field(
         default=0.0, description="Relative drift of the holder's clock (positive: it runs slow)."
     )

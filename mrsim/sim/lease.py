@@ -171,6 +171,9 @@ class LeaseControl:
         self._racing = True
         self._race += 1
         wait = self._world.sample(f"{self._name}/race", self._lease.race, self._race)
+        if any(node.upstream is not None and node.upstream.flowing for node in self._contenders()):
+            # The database lives although its agent does not answer: perhaps it comes back.
+            wait += self._lease.race_backoff
         self._world.at(self._world.now + wait, CONTROL, f"{self._name}/race", lambda: self._acquire(cause))
 
     def _contenders(self) -> list[Node]:
