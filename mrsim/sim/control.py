@@ -210,14 +210,14 @@ class Control:
             self._database.fence(target, self._last)
         if network.open(point, self.place):
             reply = self._world.now + network.one_way_s(point, self.place)
-            self._world.at(reply, CONTROL, f"{self._name}/fence-reply", self._fence_confirmed)
+            self._world.at(reply, CONTROL, f"{self._name}/fence-reply", lambda: self._fence_confirmed(target))
 
-    def _fence_confirmed(self) -> None:
-        if self.state.stage in {core.Stage.FENCING, core.Stage.FENCE_PAUSE, core.Stage.OVERRIDING}:
+    def _fence_confirmed(self, target: str) -> None:
+        if target == self.state.primary and self.state.stage in core.AWAITING_FENCE:
             self._last = self._world.emit(
                 "fence-confirmed", self._name, self._last, "fencing", "the old primary is off"
             )
-        self._observe(core.FenceConfirmed())
+        self._observe(core.FenceConfirmed(target))
 
     def _fence_timeout(self, attempt: int) -> None:
         if self.state.stage != core.Stage.FENCING or attempt != self._fences:

@@ -48,6 +48,10 @@ BEFORE_COMMITMENT = frozenset(
 """Stages from which a primary that answers again calls the failover off."""
 
 
+AWAITING_FENCE = frozenset({Stage.FENCING, Stage.FENCE_PAUSE, Stage.OVERRIDING})
+"""Stages in which a fence's confirmation is what the controller waits for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """What the scenario asks of the controller.
@@ -104,7 +108,9 @@ class Assessed:
 
 @dataclass(frozen=True, slots=True)
 class FenceConfirmed:
-    """The fence's confirmation got through."""
+    """The confirmation of a node's fence got through."""
+
+    target: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +230,7 @@ def decide(policy: Policy, state: State, seen: Observation) -> _Step:
             return _on_step(policy, state)
         case Assessed(misjudged) if state.stage == Stage.ASSESSING:
             return _on_assessed(policy, state._replace(misjudged=misjudged))
-        case FenceConfirmed() if state.stage in {Stage.FENCING, Stage.FENCE_PAUSE, Stage.OVERRIDING}:
+        case FenceConfirmed(target) if target == state.primary and state.stage in AWAITING_FENCE:
             return _choose(state._replace(confirmed_gone=True))
         case FenceUnconfirmed() if state.stage == Stage.FENCING:
             return _on_unconfirmed(policy, state)

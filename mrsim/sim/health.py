@@ -325,7 +325,12 @@ class ProberGroup:
         planned = []
         delay = prober.delay_s
         if delay < INF:
-            if prober.healthy != prober.delivered:
+            if prober.flip_s > self._world.now:
+                # The probe that changes its mind is under way: until it ends, the report is the one from before.
+                if prober.healthy == prober.delivered:
+                    planned.append((prober.open_since_s + delay, not prober.healthy))
+                planned.append((prober.flip_s + delay, prober.healthy))
+            elif prober.healthy != prober.delivered:
                 planned.append((max(prober.flip_s, prober.open_since_s) + delay, prober.healthy))
             flip = self._next_flip(prober)
             if flip < INF:

@@ -16,15 +16,17 @@ Role = Literal["primary", "standby", "demoted"]
 class Upstream:
     """A standby's connection to the primary it follows.
 
-    ``flowing`` while both ends are up and the path is whole; ``cut_s`` is when it last stopped. ``pending`` counts
-    attempts to resume, so that a late one can tell that it is stale.
+    ``began`` once it has flowed; until then the node holds what it held before. ``flowing`` while both ends are up and
+    the path is whole; ``cut_s`` is when it last stopped. ``attempt`` counts the breaks, so that a late attempt to
+    resume can tell that it is stale.
     """
 
-    __slots__ = ("attempt", "cut_s", "flowing", "source", "stream", "whole")
+    __slots__ = ("attempt", "began", "cut_s", "flowing", "source", "stream", "whole")
 
     def __init__(self, source: Node, stream: Stream) -> None:
         self.source = source
         self.stream = stream
+        self.began = True
         self.flowing = True
         self.whole = True
         self.cut_s = -INF

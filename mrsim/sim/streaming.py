@@ -53,7 +53,7 @@ class Streaming:
 
     def position(self, node: Node) -> tuple[int, float]:
         """Return the history a standby is on, and the commit time up to which it holds it."""
-        if node.upstream is not None:
+        if node.upstream is not None and node.upstream.began:
             return node.history, node.upstream.stream.received(self._world.now)
         return node.history, node.position_s
 
@@ -61,7 +61,7 @@ class Streaming:
         """Return the lag of a standby as known outside: against the primary's last report, not its true position."""
         now = self._world.now
         upstream = node.upstream
-        if upstream is None:
+        if upstream is None or not upstream.began:
             return 0.0
         if upstream.flowing:
             return now - upstream.stream.received(now)
@@ -82,7 +82,7 @@ class Streaming:
         if self._whole(node, node.upstream):
             return True
         stream.broken(self._world.now, in_flight_lost=True)
-        node.upstream.flowing = node.upstream.whole = False
+        node.upstream.began = node.upstream.flowing = node.upstream.whole = False
         return False
 
     def detach(self, node: Node, cause: int) -> None:
@@ -186,6 +186,9 @@ class Streaming:
         stale = node.upstream is not upstream or upstream.attempt != attempt or upstream.flowing
         if stale or not self._whole(node, upstream):
             return
+        if not upstream.began:
+            upstream.began = True
+            upstream.stream.begin_at(self._world.now if node.history != upstream.source.history else node.position_s)
         event = self._world.emit("stream-resumed", node.name, cause, "reconnect", "WAL flows again")
         upstream.stream.resumed(self._world.now, *self._path(upstream.source, node))
         upstream.flowing = True

@@ -288,6 +288,7 @@ class Stream:
     def resumed(self, now_s: float, bandwidth: float, latency_s: float) -> None:
         """Let it flow again from where the standby stands."""
         self.latency_s = latency_s
+        self._applied.advance(now_s, self._sent.s)
         if self._sent.s >= self.source_end_s - 1e-9:
             # Everything written before the source stopped is here, and it wrote nothing while it was down.
             self._sent.s = self._applied.s = self._applied.t = now_s
@@ -297,9 +298,13 @@ class Stream:
         self._applied.set_capacity(min(bandwidth, self._apply_rate))
         self.flowing = True
 
+    def begin_at(self, now_s: float) -> None:
+        """Stand at the source's present, as a standby that has just been brought onto its source's history."""
+        self._sent.t = self._sent.s = self._applied.t = self._applied.s = now_s
+
     def repath(self, now_s: float, bandwidth: float, latency_s: float) -> None:
         """Go on over a path whose bandwidth or latency changed."""
-        self.received(now_s)
+        self._applied.advance(now_s - self.latency_s, self.received(now_s))
         self.latency_s = latency_s
         self._sent.set_capacity(bandwidth)
         self._applied.set_capacity(min(bandwidth, self._apply_rate))

@@ -190,7 +190,7 @@ class Decisions(RuleBasedStateMachine):
     def fence_works(self) -> None:
         # The confirmation of an earlier attempt may be late.
         self.confirmed = self.confirmed or self.state.stage in {Stage.FENCING, Stage.FENCE_PAUSE, Stage.OVERRIDING}
-        self.see(core.FenceConfirmed())
+        self.see(core.FenceConfirmed(self.state.primary))
 
     @precondition(lambda self: self.evidence_clock)
     @rule()
@@ -268,7 +268,7 @@ class Decisions(RuleBasedStateMachine):
             [
                 *(core.StepDone(stage) for stage in Stage),
                 core.Assessed(misjudged=True),
-                core.FenceConfirmed(),
+                core.FenceConfirmed("a node fenced long ago"),
                 core.FenceUnconfirmed(),
                 core.EvidenceTimeout(),
                 core.Candidates((core.Candidate("eu-west", 0.0, (9, 9.0)),)),
@@ -357,7 +357,7 @@ def test_a_blocked_fence_is_tried_for_ever() -> None:
             done += actions
     assert not any(isinstance(action, core.AskCandidates) for action in done)
     assert sum(isinstance(action, core.SendFence) for action in done) == 51
-    assert core.decide(policy, state, core.FenceConfirmed())[1] == (core.AskCandidates(),)
+    assert core.decide(policy, state, core.FenceConfirmed("us-east"))[1] == (core.AskCandidates(),)
 
 
 def test_a_failed_promotion_goes_to_the_next_and_then_back() -> None:
