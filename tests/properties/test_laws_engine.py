@@ -1,0 +1,261 @@
+"""Laws that the engine keeps in whatever scenario: causes, histories, who can acknowledge, what standbys hold."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mrsim.rng import Draws
+from mrsim.scenario.model import Scenario
+from mrsim.sim.build import Builder, Parts
+from mrsim.sim.run import Simulator
+from mrsim.sim.world import Sampler, World
+from mrsim.trace import INF, NO_EVENT, PHASES, Event, StoreTrace, Trace
+from tests.strategies import Data, read, scenario_data
+
+EXAMPLES = 200
+TRIALS = 3
+TINY_S = 1e-6
+MOST_STEPS = 20_000
+"""Of a trial; generated ones take a few hundred."""
+
+
+# Laws of a trace -----------------------------------------------------------------------------------------------------
+
+
+def check_events(trace: Trace) -> None:
+    """Every event has a cause before it, and nothing happens before the first fault."""
+    for index, event in enumerate(trace.events):
+        assert NO_EVENT <= event.cause < index, event
+        assert event.phase in ("", *PHASES), event
+        assert trace.fault_s <= event.at_s <= trace.horizon_s, event
+        if event.cause != NO_EVENT:
+            assert trace.events[event.cause].at_s <= event.at_s, event
+    assert all(earlier.at_s <= later.at_s for earlier, later in pairwise(trace.events))
+    assert trace.end_s <= trace.horizon_s
+
+
+def check_acknowledgements(trace: Trace, store: StoreTrace) -> None:
+    """Spans of a node come one after the other, and none while its region is lost."""
+    for name, spans in store.acks.items():
+        for span in spans:
+            assert span.start_s <= span.acked_until_s <= span.end_s, (name, span)
+            assert store.histories[span.history].node == name
+        for earlier, later in pairwise(spans):
+            assert earlier.end_s <= later.start_s, (name, earlier, later)
+        for start, end in lost_spans(trace, name.rpartition("@")[2]):
+            for span in spans:
+                assert span.end_s <= start + TINY_S or span.start_s >= end - TINY_S, (name, span, start, end)
+
+
+def check_histories(trace: Trace, store: StoreTrace) -> None:
+    """Each history begins at a promotion, from an earlier one, at a point that its node can have received."""
+    assert store.histories[0].parent == NO_EVENT
+    assert store.surviving == len(store.histories) - 1
+    for number, history in enumerate(store.histories[1:], start=1):
+        parent = store.histories[history.parent]
+        event = trace.events[history.event]
+        assert 0 <= history.parent < number
+        assert history.forked_at_s <= history.began_s, history
+        assert (event.kind, event.subject, event.at_s) == ("promoted", history.node, history.began_s)
+        assert history.node != parent.node, history
+        # What was on the way when the path closed may have arrived within a second.
+        links = trace.links.get((history.node.rpartition("@")[2], parent.node))
+        if links is not None:
+            held = [
+                link for link in links if link.start_s <= history.began_s and history.forked_at_s <= link.end_s + 1.0
+            ]
+            assert held, (history, links)
+
+
+def lost_spans(trace: Trace, region: str) -> list[tuple[float, float]]:
+    """Return when a region was lost, from the faults' own events."""
+    spans = []
+    for index, event in enumerate(trace.events):
+        if event.kind == "fault-starts" and event.subject == region and event.note.startswith("region-loss"):
+            ends = [e.at_s for e in trace.events if e.kind == "fault-ends" and e.cause == index]
+            spans.append((event.at_s, min(ends, default=INF)))
+    return spans
+
+
+def count(seen: Counter[str], trace: Trace) -> None:
+    """Note what a trial had in it."""
+    store = trace.stores["db"]
+    kinds = Counter(event.kind for event in trace.events)
+    promoted = len(store.histories) > 1
+    seen["promoted"] += promoted
+    seen["promoted twice"] += len(store.histories) > 2
+    seen["healed before a decision"] += bool(kinds["fault-ends"] and kinds["stood-down"] and not promoted)
+    seen["fenced"] += bool(kinds["fenced"])
+    seen["stalled"] += any(a.acked_until_s < b.start_s for spans in store.acks.values() for a, b in pairwise(spans))
+    seen["old primary back"] += promoted and any(
+        event.kind == "node-up" and event.subject == store.histories[0].node for event in trace.events
+    )
+    seen["split"] += any(
+        max(a.start_s, b.start_s) < min(a.acked_until_s, b.acked_until_s)
+        for one, spans in store.acks.items()
+        for other, others in store.acks.items()
+        for a in spans
+        for b in others
+        if one < other
+    )
+    seen["endpoint moved"] += bool(kinds["endpoint-moved"])
+    seen["answer changed"] += bool(kinds["answer-changed"])
+    seen["lease expired"] += bool(kinds["lease-expired"])
+    seen["loss"] += any(
+        span.acked_until_s > later.forked_at_s and span.history == later.parent
+        for later in store.histories[1:]
+        for spans in store.acks.values()
+        for span in spans
+    )
+    seen["overlapping faults"] += overlapping(trace.events)
+
+
+def overlapping(events: list[Event]) -> bool:
+    """Return whether two faults were on at the same time."""
+    under_way = 0
+    for event in events:
+        under_way += (event.kind == "fault-starts") - (event.kind == "fault-ends")
+        if under_way > 1:
+            return True
+    return False
+
+
+# Laws at every step --------------------------------------------------------------------------------------------------
+
+
+def watched(scenario: Scenario, seed: int, trial: int) -> tuple[list[Event], Parts]:
+    """Run one trial step by step and look at every node after each."""
+    world = World(Sampler(Draws(seed, trial, 1)), 0, scenario.horizon)
+    parts, _ = Builder(scenario).build(world)
+    queue = world.clock._queue
+    steps = 0
+    held: dict[str, tuple[bool, int, float]] = {}
+    while world.clock.pending and queue and queue[0][0] < scenario.horizon:
+        world.clock.step()
+        steps += 1
+        assert steps < MOST_STEPS, f"endless at {world.now}"
+        for database in parts.databases.values():
+            for node in database.nodes.values():
+                if node.acknowledging:
+                    assert node.running, node.name
+                    assert node.role == "primary", node.name
+                    assert not node.fenced, node.name
+                    assert parts.network.alive(node.region), node.name
+                if node.running:
+                    assert parts.network.alive(node.region), node.name
+                if node.role != "standby":
+                    held.pop(node.name, None)
+                    continue
+                history, position = database.streaming.position(node)
+                assert position <= world.now + TINY_S, (node.name, position, world.now)
+                silent = node.upstream is None or not node.upstream.flowing
+                # Nothing is received while no WAL flows, so nothing more is held.
+                if (silent, history) == held.get(node.name, (False, 0, 0.0))[:2]:
+                    assert not silent or position == pytest.approx(held[node.name][2], abs=TINY_S), node.name
+                held[node.name] = (silent, history, position)
+    return world.events, parts
+
+
+def test_laws_of_the_engine() -> None:
+    seen: Counter[str] = Counter()
+
+    @settings(max_examples=EXAMPLES)
+    @given(scenario_data(), st.integers(0, 2**32))
+    def check(data: Data, seed: int) -> None:
+        scenario = read(data)
+        events, _ = watched(scenario, seed, 0)
+        traces = Simulator(scenario).run_chunk(seed, 0, TRIALS)
+        assert traces[0].events == events
+        for trial, trace in enumerate(traces):
+            assert (trace.seed, trace.trial) == (seed, trial)
+            check_events(trace)
+            for store in trace.stores.values():
+                check_acknowledgements(trace, store)
+                check_histories(trace, store)
+            count(seen, trace)
+        # Law 6: trial k alone equals trial k of the chunk.
+        last = TRIALS - 1
+        assert Simulator(scenario).run_chunk(seed, last, 1) == traces[last:]
+
+    check()
+    least = {
+        "promoted": 60,
+        "healed before a decision": 15,
+        "old primary back": 15,
+        "split": 20,
+        "fenced": 3,
+        "stalled": 20,
+        "loss": 20,
+        "overlapping faults": 60,
+        "endpoint moved": 40,
+        "answer changed": 60,
+        "lease expired": 10,
+    }
+    assert not {what: seen[what] for what in least if seen[what] < least[what]}, seen
+
+
+@settings(max_examples=60)
+@given(scenario_data(with_faults=False), st.integers(0, 2**32))
+def test_without_a_fault_nothing_happens(data: Data, seed: int) -> None:
+    """Law 5."""
+    for trace in Simulator(read(data)).run_chunk(seed, 0, TRIALS):
+        assert trace.events == []
+        assert trace.fault_s == INF
+        assert trace.stopped_early
+        store = trace.stores["db"]
+        assert len(store.histories) == 1
+        assert (store.decided, store.replicated_until_s) == (True, INF)
+        primary = store.histories[0].node
+        for name, spans in store.acks.items():
+            assert [(span.start_s, span.acked_until_s, span.end_s) for span in spans] == [(-INF, INF, INF)] * (
+                name == primary
+            )
+
+
+@pytest.mark.parametrize("added", ["region", "cohort", "witness", "control point", "metric"])
+def test_what_is_not_used_changes_nothing(added: str) -> None:
+    """Law 8."""
+
+    @settings(max_examples=40)
+    @given(scenario_data(), st.integers(0, 2**32))
+    def check(data: Data, seed: int) -> None:
+        before = Simulator(read(data)).run_chunk(seed, 0, TRIALS)
+        after = Simulator(read(with_more(data, added))).run_chunk(seed, 0, TRIALS)
+        for old, new in zip(before, after, strict=True):
+            assert new.events == old.events
+            assert (new.fault_s, new.end_s, new.fault_effects) == (old.fault_s, old.end_s, old.fault_effects)
+            store, other = old.stores["db"], new.stores["db"]
+            assert other.histories == store.histories
+            assert (other.acks, other.reads, other.redundant) == (store.acks, store.reads, store.redundant)
+            assert (other.decided, other.replicated_until_s) == (store.decided, store.replicated_until_s)
+            assert {region: other.endpoint[region] for region in store.endpoint} == store.endpoint
+            assert {key: new.front.get(key) for key in old.front} == old.front
+            assert {key: new.links.get(key) for key in old.links} == old.links
+            for record, answers in old.answers.items():
+                assert {cohort: new.answers[record][cohort] for cohort in answers} == answers
+
+    check()
+
+
+def with_more(data: Data, added: str) -> Data:
+    """Return the scenario with something in it that nobody uses."""
+    more = dict(data)
+    if added == "region":
+        more["regions"] = [*data["regions"], "af-south"]
+        rtt = data["network"]["rtt"] | {f"{region}/af-south": "150ms" for region in data["regions"]}
+        more["network"] = data["network"] | {"rtt": rtt}
+    elif added == "cohort":
+        nobody = data["clients"]["users"] | {"share": "0%"}
+        more["clients"] = data["clients"] | {"nobody": nobody}
+    elif added == "witness":
+        more["witnesses"] = data["witnesses"] | {"another": {"rtt": "40ms"}}
+    elif added == "control point":
+        more["control_points"] = data["control_points"] | {"another": {"inside": data["regions"][0]}}
+    else:
+        more["budgets"] = {"rpo{store=db}": ["p99 < 1min"]}
+    return more

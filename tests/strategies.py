@@ -1,0 +1,265 @@
+"""Scenarios made by Hypothesis, valid by construction, read through the loader as a user's file would be."""
+
+from __future__ import annotations
+
+import json
+from itertools import combinations
+from typing import Any
+
+from hypothesis import strategies as st
+
+from mrsim.scenario.loader import loads
+from mrsim.scenario.model import Scenario
+
+REGIONS = ("us-east", "eu-west", "ap-southeast", "sa-east")
+OUTSIDE = ("checkers", "endpoint-authority", "operations")
+WITNESS = "witness"
+STORE = "db"
+
+Data = dict[str, Any]
+
+
+def seconds(low: float, high: float) -> st.SearchStrategy[str]:
+    """Return durations to the millisecond, never a multiple of anybody's period."""
+    return st.integers(int(low * 1000), int(high * 1000)).map(lambda ms: f"{ms + 0.137:.3f}ms")
+
+
+def durations(low: float, high: float) -> st.SearchStrategy[Any]:
+    """Return durations, certain or not."""
+    return st.one_of(
+        seconds(low, high),
+        st.tuples(seconds(low, high), seconds(low, high)).map(
+            lambda pair: "..".join(sorted(pair, key=lambda text: float(text[:-2])))
+        ),
+        seconds(max(low, 0.001), high).map(lambda mean: {"exponential": {"mean": mean}}),
+    )
+
+
+def _some(draw: st.DrawFn, items: tuple[str, ...], least: int = 1) -> list[str]:
+    return draw(st.lists(st.sampled_from(items), min_size=least, max_size=len(items), unique=True))
+
+
+def _wal(draw: st.DrawFn) -> Data:
+    wal: Data = {"commits": f"{draw(st.integers(1, 500))}/s"}
+    if draw(st.booleans()):
+        last = draw(st.integers(10, 200))
+        wal["bursts"] = {"every": f"{last * draw(st.integers(2, 10))}s", "last": f"{last}s", "rate": "8x"}
+    return wal
+
+
+def _commit(draw: st.DrawFn, standbys: list[str]) -> Any:
+    kind = draw(st.sampled_from(["async", "any", "first"]))
+    if kind == "async" or not standbys:
+        return "async"
+    of = _some(draw, tuple(standbys))
+    when_short = draw(st.sampled_from(["block", "degrade"]))
+    return {kind: draw(st.integers(1, len(of))), "of": of, "when_short": when_short}
+
+
+def _detect(draw: st.DrawFn, regions: tuple[str, ...], primary: str) -> Data:
+    places = _some(draw, (*OUTSIDE, WITNESS, *regions))
+    if places == [primary]:
+        places.append("operations")
+    every = draw(st.sampled_from([2, 5, 10]))
+    return {
+        "from": places,
+        "probe": draw(st.sampled_from(["reachability", "process", "write-path"])),
+        "every": f"{every}s",
+        "interval_from": draw(st.sampled_from(["start", "end"])),
+        "fails": draw(st.integers(1, 4)),
+        "recovers": draw(st.integers(1, 3)),
+        "timeout": f"{draw(st.integers(1, every))}s",
+        "verdict": draw(st.sampled_from(["all", "any", "majority", 1])),
+    }
+
+
+def _decide(draw: st.DrawFn, by: str, regions: tuple[str, ...]) -> Data:
+    if by == "lease":
+        voters = draw(st.sampled_from([(WITNESS,), (WITNESS, *regions[:2]), ("operations", WITNESS, regions[0])]))
+        lease: Data = {
+            "by": "lease",
+            "voters": list(voters),
+            "ttl": "30s",
+            "loop_wait": draw(st.sampled_from(["5s", "10s"])),
+            "retry_timeout": draw(st.sampled_from(["5s", "10s"])),
+            "enforced_by": draw(st.sampled_from(["holder", "nobody"])),
+            "clock_drift": draw(st.sampled_from(["0%", "1%"])),
+        }
+        if draw(st.booleans()):
+            lease["watchdog"] = "5s"
+        return lease
+    shared: Data = {"by": by}
+    if draw(st.booleans()):
+        shared["max_lag"] = draw(seconds(0.2, 60))
+    if draw(st.booleans()):
+        shared["cool_down"] = draw(seconds(10, 600))
+    if draw(st.booleans()):
+        shared["runs_in"] = draw(st.sampled_from([*regions, "operations"]))
+    if by == "automatic":
+        return shared | {"delay": draw(durations(0, 30))}
+    return shared | {
+        "page": draw(durations(1, 60)),
+        "acknowledge": draw(durations(1, 60)),
+        "assess": draw(durations(1, 60)),
+        "requires": draw(st.sampled_from(["unreachable", "primary-confirmed-gone"])),
+        "waits_at_most": draw(seconds(10, 300)),
+        "misjudges": draw(st.sampled_from(["0%", "50%"])),
+    }
+
+
+def _fence(draw: st.DrawFn, regions: tuple[str, ...], primary: str) -> Data:
+    return {
+        "through": draw(st.sampled_from([f"{primary}-control", f"{regions[-1]}-control", "cloud-api"])),
+        "takes": draw(durations(0.5, 20)),
+        "timeout": draw(seconds(5, 30)),
+        "if_unconfirmed": {
+            "retry": draw(st.integers(0, 2)),
+            "then": draw(st.sampled_from(["block", "proceed", "operator-override"])),
+            "after": draw(durations(1, 60)),
+        },
+    }
+
+
+def _failover(draw: st.DrawFn, regions: tuple[str, ...], primary: str, standbys: list[str]) -> Data:
+    by = draw(st.sampled_from(["automatic", "automatic", "operator", "lease"]))
+    failover: Data = {
+        "decide": _decide(draw, by, regions),
+        "promote": {
+            "takes": draw(durations(0.1, 20)),
+            "fails": draw(st.sampled_from(["0%", "0%", "50%"])),
+            "attempt_timeout": "20s",
+        },
+        "old_primary": {
+            "on_return": draw(st.sampled_from(["starts-as-primary", "stays-down", "rejoins"])),
+            "starts_after": draw(durations(0, 40)),
+            "rebuild": draw(durations(1, 120)),
+        },
+    }
+    if draw(st.booleans()):
+        failover["promote"]["order"] = _some(draw, tuple(standbys))
+    if by != "lease":
+        failover["detect"] = _detect(draw, regions, primary)
+        if draw(st.booleans()):
+            failover["fence"] = _fence(draw, regions, primary)
+    if draw(st.integers(0, 3)) == 0:
+        sees = _some(draw, (WITNESS, *OUTSIDE))
+        failover["self_check"] = {"sees": sees, "every": "5s", "fails": 2, "timeout": "2s"}
+    return failover
+
+
+def _store(draw: st.DrawFn, regions: tuple[str, ...]) -> Data:
+    primary = draw(st.sampled_from(regions))
+    standbys = [region for region in regions if region != primary and draw(st.integers(0, 4))]
+    listed: list[Any] = list(standbys)
+    if len(standbys) > 1 and draw(st.integers(0, 3)) == 0:
+        listed[-1] = {"region": standbys[-1], "source": standbys[0]}
+    moved_by = draw(st.sampled_from(["controller", "gitops", "health"]))
+    store: Data = {
+        "primary": primary,
+        "standbys": listed,
+        "commit": _commit(draw, standbys),
+        "endpoint": {"ttl": "30s", "moved_by": moved_by, "takes": draw(durations(0, 60))},
+        "wal": _wal(draw),
+    }
+    if draw(st.booleans()):
+        store["product"] = "cloudnative-pg"
+    if standbys and draw(st.integers(0, 9)):
+        store["failover"] = _failover(draw, regions, primary, standbys)
+    return store
+
+
+def _record(draw: st.DrawFn, regions: tuple[str, ...]) -> Data:
+    policy = draw(st.sampled_from(["latency", "failover"]))
+    record: Data = {"serves": ["orders"], "policy": policy, "ttl": "60s", "regions": list(regions)}
+    if draw(st.booleans()):
+        record["health_check"] = {
+            "preset": draw(st.sampled_from(["route53-fast", "azure-traffic-manager-fast", "global-accelerator"])),
+            "depth": draw(st.sampled_from(["reachability", "application"])),
+            "when_all_unhealthy": draw(st.sampled_from(["answer-all", "answer-none"])),
+        }
+    return record
+
+
+def _fault(draw: st.DrawFn, regions: tuple[str, ...], store: Data, kind: str) -> Data:
+    region = draw(st.sampled_from([store["primary"], store["primary"], *regions]))
+    others = [place for place in (*regions, *OUTSIDE, WITNESS) if place != region]
+    standbys = [item if isinstance(item, str) else item["region"] for item in store["standbys"]]
+    fault: Data = {"kind": kind, "at": draw(st.one_of(st.just("random"), seconds(50, 900)))}
+    fault["lasts"] = draw(st.one_of(st.just("permanent"), durations(1, 60), durations(60, 1500)))
+    in_flight = draw(st.sampled_from(["arrives", "lost"]))
+    if kind == "region-loss":
+        connections = draw(st.sampled_from(["hang", "refused"]))
+        return fault | {"region": region, "connections": connections, "in_flight": in_flight}
+    if kind == "isolation":
+        spared = draw(st.sampled_from([["users"], [f"{region}-control"], ["users", "endpoint-authority"], others[:1]]))
+        spared = [place for place in spared if place != f"{region}-control"]
+        return fault | {"region": region, "cut_from": "rest", "still_reached_by": spared, "in_flight": in_flight}
+    if kind == "partition":
+        direction = draw(st.sampled_from(["both", "forward", "backward"]))
+        away = draw(st.lists(st.sampled_from(others), min_size=1, max_size=4, unique=True))
+        return fault | {"between": [region], "and": away, "direction": direction, "in_flight": in_flight}
+    if kind in ("process-crash", "agent-crash"):
+        return fault | {"store": STORE, "region": draw(st.sampled_from([store["primary"], *standbys]))}
+    if kind == "replication-stall":
+        return fault | {"store": STORE, "region": draw(st.sampled_from(standbys))}
+    if kind == "brownout":
+        return fault | {"region": region, "errors": draw(st.sampled_from(["30%", "100%"]))}
+    degradation: Data = {"from": [region], "to": draw(st.lists(st.sampled_from(others), min_size=1, unique=True))}
+    degradation["bandwidth"] = draw(st.sampled_from(["10KB/s", "10MB/s"]))
+    if draw(st.booleans()):
+        degradation["loss"] = draw(st.sampled_from(["5%", "60%"]))
+    if draw(st.booleans()):
+        degradation["added_latency"] = draw(durations(0.01, 1))
+    return fault | degradation
+
+
+def _faults(draw: st.DrawFn, regions: tuple[str, ...], store: Data) -> list[Data]:
+    kinds = ["region-loss", "region-loss", "isolation", "isolation", "partition", "process-crash", "brownout"]
+    kinds.append("link-degradation")
+    if store["standbys"]:
+        kinds.append("replication-stall")
+    if "failover" in store:
+        kinds.append("agent-crash")
+    return [_fault(draw, regions, store, draw(st.sampled_from(kinds))) for _ in range(draw(st.integers(1, 3)))]
+
+
+@st.composite
+def scenario_data(draw: st.DrawFn, *, with_faults: bool = True) -> Data:
+    """Return a scenario as plain data, as a file would hold it.
+
+    One store named ``db`` in one to four regions, any way of failing over, a record, one or two cohorts, a witness, a
+    control point outside every region, and one to three faults that may overlap (or none).
+    """
+    regions = REGIONS[: draw(st.integers(1, len(REGIONS)))]
+    store = _store(draw, regions)
+    rtt = {f"{a}/{b}": f"{draw(st.integers(1, 200))}ms" for a, b in combinations(regions, 2)}
+    clients = {"users": {"near": regions[0], "share": "100%", "resolvers": "typical", "class": "browser", "points": 4}}
+    if draw(st.booleans()):
+        clients["users"]["share"] = "60%"
+        clients["others"] = clients["users"] | {"near": regions[-1], "share": "40%", "class": "jvm"}
+    network: Data = {"rtt": rtt}
+    if draw(st.booleans()):
+        network["wal_bandwidth"] = {f"{store['primary']}/*": draw(st.sampled_from(["3MB/s", "10MB/s"]))}
+    return {
+        "name": "generated",
+        "horizon": draw(st.sampled_from(["40min", "2h"])),
+        "regions": list(regions),
+        "network": network,
+        "witnesses": {WITNESS: {"rtt": "15ms"}},
+        "control_points": {"cloud-api": {}},
+        "stores": {STORE: store},
+        "services": {"orders": {"writes": STORE, "reads": {STORE: draw(st.sampled_from(["nearest", "primary"]))}}},
+        "dns": {"shop": _record(draw, regions)},
+        "clients": clients,
+        "faults": _faults(draw, regions, store) if with_faults else [],
+    }
+
+
+def read(data: Data) -> Scenario:
+    """Return the scenario that a file with this data would be (JSON is YAML)."""
+    return loads(json.dumps(data, indent=1))
+
+
+def scenarios(*, with_faults: bool = True) -> st.SearchStrategy[Scenario]:
+    """Return scenarios; see :func:`scenario_data` for what is in them."""
+    return scenario_data(with_faults=with_faults).map(read)
