@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from mrsim.errors import MrsimError, ScenarioError, SimulationError
+from mrsim.calibrate.commands import register
+from mrsim.errors import InvalidScenarios, MrsimError, ScenarioError, SimulationError
 from mrsim.version import __version__
 
 if TYPE_CHECKING:
@@ -49,10 +50,6 @@ class BrokenInvariant(CommandError):
     def __init__(self, path: str, error: SimulationError) -> None:
         replay = f"mrsim trace {path} --seed {error.seed} --trial {error.trial}"
         super().__init__(f"internal error, please report it with the scenario: {error}\n{replay}")
-
-
-class InvalidScenarios(MrsimError):
-    """Several scenario files that cannot be used: their messages, each with its place."""
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -396,3 +393,6 @@ def _readable(path: Path) -> None:
     if not path.exists():
         message = f"{path}: no such file"
         raise CommandError(message)
+
+
+register(commands, _study_options, _load, _study)

@@ -71,3 +71,11 @@ class SimulationError(MrsimError):
 
 class ResultsError(MrsimError):
     """A results file that cannot be read, or a question the results cannot answer."""
+
+
+class InvalidScenarios(MrsimError):
+    """Several scenario files that cannot be used: their messages, each with its place."""
+
+
+class MeasurementsError(MrsimError):
+    """Measurements or records of drills that cannot be used; the message names file and line."""

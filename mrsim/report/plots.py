@@ -22,6 +22,7 @@ from mrsim.trace import PHASES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
     from mrsim.study.results import Results
@@ -383,3 +384,11 @@ def _distributions(results: Results) -> list[str]:
 def _file_name(text: str) -> str:
     """Return a text as part of a file's name."""
     return "-".join(re.findall(r"[A-Za-z0-9_]+", text))
+
+
+def sheet(columns: int, size: tuple[float, float]) -> tuple[Figure, list[Axes]]:
+    """Return a figure that belongs to nobody else, and its axes side by side, for pictures that are drawn elsewhere."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=size, layout="constrained")
+    return figure, [figure.add_subplot(1, columns, place + 1) for place in range(columns)]
