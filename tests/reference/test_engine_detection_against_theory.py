@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -191,8 +190,6 @@ class _Naive:
     surprises: int = 0
     made: int = 0
     flips: list[tuple[float, bool]] = field(default_factory=list)
-    probes: list[tuple[float, float]] = field(default_factory=list)
-    """Start and answer of the probes that changed its mind."""
 
     def probe(self, view: Outcome) -> None:
         block, inside = divmod(self.made, 64)
@@ -204,7 +201,6 @@ class _Naive:
             self.believes_up = not self.believes_up
             self.surprises = 0
             self.flips.append((answered_s, self.believes_up))
-            self.probes.append((self.next_s, answered_s))
         self.made += 1
         if self.timing.from_end:
             self.next_s = answered_s + self.timing.every_s
@@ -268,9 +264,6 @@ def _brute_force(
             while prober.next_s < horizon_s:
                 prober.probe(_at(changes, prober.next_s)[0][place])
             paths = [(since, delays[place]) for since, _, delays in changes]
-            # A path that reopens while the probe that will change a prober's mind is under way is left out.
-            reopened = [later[0] for earlier, later in pairwise(paths) if earlier[1] == INF > later[1]]
-            assume(not any(start < since < end for start, end in prober.probes for since in reopened))
             reports += [(at_s, name, up) for at_s, up in _reports(prober.flips, paths)]
     verdicts: list[tuple[float, bool]] = []
     down: set[str] = set()
@@ -295,17 +288,19 @@ VIEWS = {
     "ok": (0.0, 2.0),
     "hangs": (1.0, 2.0),
     "refuses": (1.0, 0.11),
+    "refuses at once": (1.0, 0.0),
     "lossy": (0.35, 2.0),
     "very lossy": (0.8, 2.0),
 }
-DELAY_S = {"a": 0.05, "b": 0.09, "c": 0.1}
-RTT = {"a": 0.12, "b": 0.2, "c": 0.3}
+DELAY_S = {"a": 0.05, "b": 0.09, "c": 0.1, "here": 0.0}
+RTT = {"a": 0.12, "b": 0.2, "c": 0.3, "here": 0.0}
 """Above the delays, so that two changes of a prober's mind are never on their way at the same time."""
 
 
 @st.composite
 def _histories(draw: st.DrawFn) -> History:
-    places = tuple(draw(st.lists(st.sampled_from("abc"), min_size=1, max_size=5)))
+    uncertain = draw(st.booleans())
+    places = tuple(draw(st.lists(st.sampled_from(list(RTT)[: 3 if uncertain else 4]), min_size=1, max_size=5)))
     timing = Timing(
         every_s=draw(st.sampled_from([2.5, 7.0, 10.0])),
         from_end=draw(st.booleans()),
@@ -314,7 +309,7 @@ def _histories(draw: st.DrawFn) -> History:
         timeout_s=2.0,
         need=draw(st.integers(1, len(places))),
     )
-    kinds = ["ok", "hangs", "refuses"] + (["lossy", "very lossy"] if draw(st.booleans()) else [])
+    kinds = ["ok", "hangs", "refuses", "refuses at once"] + (["lossy", "very lossy"] if uncertain else [])
     same_for_all = draw(st.booleans())
     changes = [(0.0, {p: Outcome(0.0, 2.0, RTT[p]) for p in places}, {p: DELAY_S[p] for p in places})]
     at_s = draw(st.floats(0.5, 60.0))
@@ -421,3 +416,14 @@ def test_false_alarms_of_a_whole_scenario_by_loss() -> None:
         count = sum(at <= at_s for at in first)
         assert stats.binom.sf(count - 1, trials, high) > ALPHA / 6
         assert stats.binom.cdf(count, trials, low) > ALPHA / 6
+
+
+def test_a_prober_beside_what_it_probes() -> None:
+    """Within a region a probe takes no time: its verdict comes with the probe's start, and the trial ends."""
+    text = LOSSY.replace("loss: 8%", "loss: 0%").replace("[checkers, operations]", "[us-east, eu-west]")
+    crash = "faults: [{kind: process-crash, store: db, region: us-east, at: 100.3s, lasts: 2min}]\n"
+    for trace in Simulator(loads(text + crash)).run_chunk(33, 0, 200):
+        down, up = (next(e.at_s for e in trace.events if e.kind == kind) for kind in ("verdict-down", "verdict-up"))
+        back = next(e.at_s for e in trace.events if e.kind == "node-up")
+        assert 120.3 < down < 130.4
+        assert back < up < back + 10.1
