@@ -9,7 +9,7 @@ errors) are followed one by one, since any of them may matter.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, floor
 from typing import TYPE_CHECKING, NamedTuple
 
 from mrsim.sim.world import HEALTH, Timer, World
@@ -243,24 +243,30 @@ class ProberGroup:
             for phase in self._world.uniforms(f"{self._name}/{place}", self._standing.count(place)):
                 yield place, now + phase * cycle
 
-    def _catch_up(self, now: float) -> None:
-        """Account for the probes started before now, and for the reports delivered by now."""
+    def _catch_up(self, now: float, *, instant: bool = False) -> None:
+        """Account for the probes started before now, and for the reports delivered by now.
+
+        With ``instant``, a probe that takes no time and starts right now counts too: it is what the group woke for.
+        """
         for prober in self.probers:
             for at_s, healthy in prober.planned:
                 if at_s <= now:
                     prober.delivered = healthy
             if 0.0 < prober.outcome.fails < 1.0:
-                self._replay(prober, now)
+                self._replay(prober, now, instant=instant)
             else:
-                self._skip(prober, now)
+                self._skip(prober, now, instant=instant)
 
-    def _skip(self, prober: Prober, now: float) -> None:
+    def _skip(self, prober: Prober, now: float, *, instant: bool) -> None:
         passing = prober.outcome.fails == 0.0
         takes = prober.outcome.passing_takes_s if passing else prober.outcome.failing_takes_s
         cycle = self._timing.cycle_s(takes)
-        if prober.start_s >= now:
+        if instant and takes <= 0.0 and prober.start_s <= now:
+            started = floor((now - prober.start_s) / cycle + 1e-9) + 1
+        elif prober.start_s < now:
+            started = ceil((now - prober.start_s) / cycle)
+        else:
             return
-        started = ceil((now - prober.start_s) / cycle)
         if passing != prober.healthy:
             missing = self._threshold(prober) - prober.count
             if started >= missing:
@@ -277,9 +283,9 @@ class ProberGroup:
     def _threshold(self, prober: Prober) -> int:
         return self._timing.fails if prober.healthy else self._timing.recovers
 
-    def _replay(self, prober: Prober, now: float) -> None:
+    def _replay(self, prober: Prober, now: float, *, instant: bool) -> None:
         """Follow probes with a chance of failing, one by one, up to now."""
-        while prober.start_s < now:
+        while prober.start_s < now or (instant and prober.start_s <= now):
             self._one(prober)
 
     def _one(self, prober: Prober) -> bool:
@@ -362,7 +368,7 @@ class ProberGroup:
     def _wake(self) -> None:
         now = self._world.now
         self._timer = None
-        self._catch_up(now)
+        self._catch_up(now, instant=True)
         count = sum(not prober.delivered for prober in self.probers)
         if (count >= self._timing.need) != self.down:
             self._announce(not self.down, count)

@@ -76,6 +76,7 @@ class Streaming:
 
     def connect(self, node: Node, primary: Node, start_s: float) -> bool:
         """Let a standby follow a primary from ``start_s`` on; return whether the path is whole already."""
+        node.history, node.position_s = self.position(node)
         bandwidth, latency = self._path(primary, node)
         stream = Stream(self._load, bandwidth, self._timers.apply_rate, latency, start_s)
         node.upstream = Upstream(primary, stream)
