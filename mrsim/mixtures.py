@@ -122,14 +122,15 @@ class Mixture(Distribution):
         """
         levels = np.asarray(u, dtype=float)
         each = np.stack([part.quantile(levels) for part in self.parts])
-        low, high = each.min(axis=0), each.max(axis=0)
-        low = np.where(self.cdf(low) >= levels, low, np.nextafter(low, -np.inf))
+        lowest, high = each.min(axis=0), each.max(axis=0)
+        low = lowest
         for _ in range(80):
             middle = 0.5 * (low + high)
             enough = self.cdf(middle) >= levels
             high = np.where(enough, middle, high)
             low = np.where(enough, low, middle)
-        return np.asarray(np.maximum(high, 0.0))
+        # Halving comes close to an atom at the lower end; a share of exact zeros has to be exact.
+        return np.asarray(np.where(self.cdf(lowest) >= levels, lowest, high))
 
     def cdf(self, x: ArrayLike) -> Floats:
         """Return the parts' distribution functions, weighted."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from decimal import Decimal
 from typing import Literal, NamedTuple
 
 from mrsim.units import LONGEST_S, UNITS, WrittenError, parse
@@ -19,6 +20,7 @@ Measure = Literal["s", "B", "LSN"]
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _INTERVAL = re.compile(r"([+-])?(?:(\d+) days? )?(\d+):([0-5]\d):([0-5]\d(?:\.\d+)?)", re.ASCII)
 _LSN = re.compile(r"([0-9A-Fa-f]{1,8})/([0-9A-Fa-f]{1,8})", re.ASCII)
+_WRITTEN = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+|$)", re.ASCII)
 _LSN_WORD = 2**32
 
 _SECONDS = {unit: float(factor) for unit, factor in UNITS["duration"].items()}
@@ -48,10 +50,11 @@ _ENDINGS = {
 
 
 class Quantity(NamedTuple):
-    """A number in base units, and what it counts."""
+    """A number in base units, what it counts, and the step it was written to (1 s for ``4min 10s``)."""
 
     value: float
     measure: Measure
+    step: float = 0.0
 
 
 def unit_of_name(name: str) -> str | None:
@@ -97,7 +100,7 @@ def _read(cell: str, unit: str | None) -> Quantity:
     if match := _INTERVAL.fullmatch(cell):
         sign, days, hours, minutes, seconds = match.groups()
         value = int(days or 0) * 86400 + int(hours) * 3600 + int(minutes) * 60 + float(seconds)
-        return Quantity(-value if sign == "-" else value, "s")
+        return Quantity(-value if sign == "-" else value, "s", _step(seconds))
     if _NUMBER.fullmatch(cell):
         return _bare(cell, unit)
     if cell.lower().lstrip("+-") in ("nan", "inf", "infinity"):
@@ -107,7 +110,9 @@ def _read(cell: str, unit: str | None) -> Quantity:
         message = f"{shown(cell)} has a decimal comma"
         raise WrittenError(message, f"write {cell.replace(',', '.')}")
     try:
-        return Quantity(parse(cell, "duration"), "s")
+        value = parse(cell, "duration")
+        number, unit = _WRITTEN.findall(cell)[-1]
+        return Quantity(value, "s", _step(number, _SECONDS[unit]))
     except WrittenError as error:
         message = f"{shown(cell)} is no number and no duration"
         raise WrittenError(message, "write 12.5, 12.5ms, 1min30s or 00:00:00.012") from error
@@ -121,7 +126,14 @@ def _bare(cell: str, unit: str | None) -> Quantity:
     if not math.isfinite(value):
         message = f"{shown(cell)} is too large"
         raise WrittenError(message)
-    return Quantity(value * _SECONDS[unit], "s") if unit in _SECONDS else Quantity(value * _BYTES[unit], "B")
+    factor = _SECONDS.get(unit) or _BYTES[unit]
+    return Quantity(value * factor, "s" if unit in _SECONDS else "B", _step(cell, factor))
+
+
+def _step(number: str, factor: float = 1.0) -> float:
+    """Return the value of a written number's last digit."""
+    exponent = Decimal(number).as_tuple().exponent if number else 0
+    return factor * 10.0**exponent if isinstance(exponent, int) else 0.0
 
 
 def shown(text: str) -> str:

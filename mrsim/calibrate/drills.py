@@ -83,11 +83,22 @@ class Target:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Observed:
-    """One column of drills: its name as written, what it is compared with, and values in base units (NaN: none)."""
+    """One column of drills.
+
+    Attributes
+    ----------
+    written, target
+        Its name in the record, and what it is compared with.
+    values
+        In base units; NaN where nothing was recorded.
+    step
+        To which the record is rounded: trials are rounded to it before they are compared. 0: not rounded.
+    """
 
     written: str
     target: Target
     values: Floats
+    step: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -139,9 +150,9 @@ def read_drills(path: Path, scenario: Scenario) -> Drills:
         except MeasurementsError as error:
             message = f"{table.path}:1: {error}"
             raise MeasurementsError(message) from error
-        values = _values(table, place, target.kind)
+        values, step = _values(table, place, target.kind)
         if not np.all(np.isnan(values)):
-            found.append(Observed(written, target, values))
+            found.append(Observed(written, target, values, step))
     if not found:
         message = f"{table.path}: no column with a value to compare"
         raise MeasurementsError(message)
@@ -161,39 +172,45 @@ def _check_twice(columns: Sequence[Observed], path: str) -> None:
         seen[one.target.column] = one.written
 
 
-def _values(table: Table, place: int, kind: Kind) -> Floats:
-    values = []
+def _values(table: Table, place: int, kind: Kind) -> tuple[Floats, float]:
+    """Return a column in base units, NaN for empty cells, and the finest step that any cell was written to."""
+    values, steps = [], []
     for row in table.rows:
+        cell = row.cells[place]
+        if not cell:
+            values.append(math.nan)
+            continue
         try:
-            values.append(_value(row.cells[place], table.names[place], kind))
+            value, step = _value(cell, table.names[place], kind)
         except WrittenError as error:
             hint = f" ({error.hint})" if error.hint else ""
             message = f"{table.path}:{row.line}: {table.names[place]}: {error}{hint}"
             raise MeasurementsError(message) from error
-    return np.array(values)
+        values.append(value)
+        steps.append(step)
+    return np.array(values), min(steps, default=0.0)
 
 
-def _value(cell: str, name: str, kind: Kind) -> float:
-    """Return a cell in base units; NaN if it is empty."""
-    if not cell:
-        return math.nan
+def _value(cell: str, name: str, kind: Kind) -> tuple[float, float]:
+    """Return a cell in base units, and the step it was written to."""
     if kind == "duration":
         found = quantity(cell, unit_of_name(name.partition("{")[0]))
         if found.measure != "s":
             message = f"{shown(cell)} is no duration"
             raise WrittenError(message)
-        return found.value
+        return found.value, found.step
     if kind == "share":
-        return parse(cell, "share")
+        value = parse(cell, "share")
+        return value, 10.0 ** -(2 + len(cell.partition(".")[2].rstrip("% ")))
     if kind == "flag":
         if cell.lower() not in _YES_NO:
             message = f"{shown(cell)} is neither yes nor no"
             raise WrittenError(message)
-        return _YES_NO[cell.lower()]
+        return _YES_NO[cell.lower()], 1.0
     if re.fullmatch(r"\d+(\.0*)?", cell, re.ASCII) is None:
         message = f"{shown(cell)} is no count"
         raise WrittenError(message, "write a whole number")
-    return float(cell)
+    return float(cell), 1.0
 
 
 def target_of(written: str, scenario: Scenario) -> Target:

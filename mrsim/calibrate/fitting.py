@@ -20,7 +20,7 @@ import numpy as np
 
 from mrsim.calibrate.forms import CONSTANT, MIXED, NAMES, PLAIN, VALUES, Form, log_likelihood
 from mrsim.calibrate.goodness import LEVELS, Bootstrap, bootstrap, dependence, distance, step_of
-from mrsim.calibrate.rounding import thinned, tidy, values_of
+from mrsim.calibrate.rounding import thinned, tidy, values_of, writable
 from mrsim.calibrate.samples import Samples
 from mrsim.calibrate.snippets import snippet
 from mrsim.distributions import Constant, Distribution
@@ -180,8 +180,8 @@ class _Case:
             if distribution is None:
                 continue
             likelihood = log_likelihood(distribution, self.x, self.step or _STEP_WITHOUT)
-            if math.isfinite(likelihood):
-                written = tidy(distribution)
+            written = writable(distribution)
+            if math.isfinite(likelihood) and written is not None:
                 found.append(
                     Candidate(form.name, written, self._criterion(form, likelihood), distance(written, self.x))
                 )

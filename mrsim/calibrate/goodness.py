@@ -126,9 +126,11 @@ def bootstrap(
 
 def step_of(x: Floats) -> float:
     """Return the step (an hour, a minute, or a power of ten of a second) that all samples are multiples of, or 0."""
-    for step in _STEPS_S:
-        multiples = x / step
-        if np.all(np.abs(multiples - np.round(multiples)) < 1e-6):
+    positive = x[x > 0]
+    for step in _STEPS_S if len(positive) else ():
+        multiples = positive / step
+        whole = np.round(multiples)
+        if np.all(whole >= 1) and np.all(np.abs(multiples - whole) < 1e-9 * (1 + whole)):
             return step
     return 0.0
 

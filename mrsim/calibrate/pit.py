@@ -1,9 +1,10 @@
 """Where observations lie among the trials of a study, and whether that is where they ought to.
 
 The probability integral transform of an observation is the share of trials below it. If a scenario is right, those of
-many drills are uniform between 0 and 1. Trials that tie with an observation (no loss at all, in both) and the step
-between two trials are shared out by one uniform draw per drill: then the transform is exactly uniform for any number of
-trials and drills, and the distance of Kolmogorov and Smirnov has its exact distribution for small samples.
+many drills are uniform between 0 and 1. Records are rounded, so trials are rounded alike. Trials that tie with an
+observation (no loss at all, in both) and the step between two trials are shared out by one uniform draw per drill: then
+the transform is exactly uniform for any number of trials and drills, and the distance of Kolmogorov and Smirnov has its
+exact distribution for small samples.
 
 References
 ----------
@@ -33,6 +34,11 @@ POWER = 0.8
 """Share of cases in which an error has to show to be called noticeable."""
 
 _SETS = 500
+
+
+def as_recorded(values: Floats, step: float) -> Floats:
+    """Return values rounded to the step of a record (0: as they are), so that equal ones are equal numbers."""
+    return np.round(values / step) * step if step > 0 else values
 
 
 def transform(trials: Floats, observed: Floats, u: Floats) -> Floats:

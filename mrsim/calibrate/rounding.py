@@ -68,6 +68,14 @@ def tidy(distribution: Distribution) -> Distribution:
     return distribution
 
 
+def writable(distribution: Distribution) -> Distribution | None:
+    """Return the rounded distribution; None if its parameters vanish, such as a Pareto minimum below a picosecond."""
+    try:
+        return tidy(distribution)
+    except ValueError:
+        return None
+
+
 def thinned(x: Floats) -> tuple[tuple[float, int], ...]:
     """Return ascending samples as pairs of a value and its weight: one by one if they are few, else means of groups.
 

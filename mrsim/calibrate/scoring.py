@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from mrsim.calibrate.drills import Drills, Observed
-from mrsim.calibrate.pit import band, noticeable_factor, transform, uniform_p_value
+from mrsim.calibrate.pit import as_recorded, band, noticeable_factor, transform, uniform_p_value
 from mrsim.errors import MeasurementsError
 from mrsim.metrics import Kind
 from mrsim.rng import Draws
@@ -209,13 +209,14 @@ def _column(results: Results, names: tuple[str, ...], observed: Observed, alpha:
     if sample.n == 0:
         message = f"{observed.written}: nothing to compare with, no trial had an effect on {column}"
         raise MeasurementsError(message)
+    trials = as_recorded(sample.upper, observed.step)
     recorded = np.flatnonzero(~np.isnan(observed.values))
-    values = observed.values[recorded]
+    values = as_recorded(observed.values[recorded], observed.step)
     u = Draws(results.seed, 0, 1).uniforms(f"score/{column}", len(observed.values))[0][recorded]
-    pits = transform(sample.upper, values, u)
-    ends = tuple(band(sample.upper, share) for share in BANDS)
+    pits = transform(trials, values, u)
+    ends = tuple(band(trials, share) for share in BANDS)
     inside = np.array([[low <= value <= high for low, high in ends] for value in values.tolist()])
-    tied = np.searchsorted(sample.upper, values, side="right") - np.searchsorted(sample.upper, values, side="left")
+    tied = np.searchsorted(trials, values, side="right") - np.searchsorted(trials, values, side="left")
     placed = tuple(
         Placed(names[row], float(values[i]), tuple(map(bool, inside[i])), float(pits[i]), float(tied[i] / sample.n))
         for i, row in enumerate(recorded.tolist())
@@ -223,7 +224,7 @@ def _column(results: Results, names: tuple[str, ...], observed: Observed, alpha:
     coverage = tuple(_coverage(share, inside[:, place]) for place, share in enumerate(BANDS))
     uniform = uniform_p_value(pits)
     whether = observed.target.kind in ("duration", "count")
-    factor = noticeable_factor(sample.upper, len(values), alpha, results.seed) if whether else None
+    factor = noticeable_factor(trials, len(values), alpha, results.seed) if whether else None
     return ColumnScore(
         observed.written,
         column,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 _UNITS = (("h", 3600.0), ("min", 60.0), ("s", 1.0), ("ms", 1e-3))
+_WIDE = 30.0
 _MOST = 400
 """Points that are drawn at most; more cannot be told apart."""
 
@@ -54,42 +55,42 @@ def fit_picture(samples_s: Floats, distribution: Distribution, title: str) -> by
 
 
 def _functions(ax: Axes, x: Floats, distribution: Distribution, scale: float) -> None:
-    right = max(float(x[-1]) * 1.05, 1e-12)
-    ax.step(
-        np.concatenate([[0.0], x, [right]]),
-        np.concatenate([[0.0], np.arange(1, len(x) + 1) / len(x), [1.0]]),
-        where="post",
-        color=BLUE,
-        label=f"{len(x)} samples",
-    )
-    grid = np.linspace(0.0, right, 600)
+    """Draw both distribution functions, as far as the bulk and the near tail reach."""
+    last, p99 = float(x[-1]), float(x[int(np.ceil(0.99 * len(x))) - 1])
+    right = max(1.05 * last if last < 3 * p99 else 1.5 * p99, 1e-12)
+    left = max(float(x[0]) - 0.2 * (right - float(x[0])), 0.0) if x[0] > 0.5 * right else 0.0
+    shares = np.concatenate([[0.0], np.arange(1, len(x) + 1) / len(x), [1.0]])
+    ends = np.concatenate([[left], x, [max(right, last)]])
+    ax.step(ends, shares, where="post", color=BLUE, label=f"{len(x)} samples")
+    grid = np.linspace(left, right, 600)
     ax.plot(grid, distribution.cdf(grid * scale), color=RED, linestyle="--", label="fit")
+    ax.set_xlim(left, right)
     ax.set_ylim(0, 1.02)
-    ax.set_xlim(0, right)
     ax.set_ylabel("share that is shorter")
     ax.grid(visible=True, alpha=0.25)
     ax.legend(loc="lower right", framealpha=0.9, edgecolor="none")
 
 
 def _quantiles(ax: Axes, x: Floats, distribution: Distribution, scale: float) -> None:
-    levels = (np.arange(len(x)) + 0.5) / len(x)
-    # The extremes are drawn one by one, the crowd between them thinned.
-    shown = np.unique(
-        np.round(np.concatenate([np.linspace(0, len(x) - 1, _MOST), np.arange(max(len(x) - 20, 0), len(x))])).astype(
-            int
-        )
-    )
-    fitted = distribution.quantile(levels[shown]) / scale
-    ax.plot(fitted, x[shown], color=BLUE, marker="o", markersize=3, linestyle="", label="samples")
-    most = max(float(fitted[-1]), float(x[-1]), 1e-12)
-    ax.plot([0, most], [0, most], color=GREY, linewidth=1, zorder=0)
-    for level in (0.5, 0.9, 0.99):
+    """Draw quantile against quantile; the extremes one by one, the crowd before them thinned."""
+    n = len(x)
+    crowd, extremes = np.linspace(0, n - 1, _MOST), np.arange(max(n - 20, 0), n)
+    shown = np.unique(np.round(np.concatenate([crowd, extremes])).astype(int))
+    fitted = distribution.quantile((shown + 0.5) / n) / scale
+    ax.plot(fitted, x[shown], color=BLUE, marker="o", markersize=3, linestyle="")
+    ends = [min(float(fitted[0]), float(x[0])), max(float(fitted[-1]), float(x[-1]), 1e-12)]
+    if ends[0] > 0 and ends[1] > _WIDE * ends[0]:
+        ax.set_xscale("log")
+        ax.set_yscale("log")
+    ax.plot(ends, ends, color=GREY, linewidth=1, zorder=0)
+    for place, level in enumerate((0.5, 0.9, 0.99)):
         at = float(distribution.quantile(np.array([level]))[0]) / scale
-        ax.plot([at], [float(x[int(np.ceil(round(level * len(x), 9))) - 1])], color=RED, marker="D", markersize=5)
+        height = float(x[int(np.ceil(round(level * n, 9))) - 1])
+        ax.plot([at], [height], color=RED, marker="D", markersize=5)
         ax.annotate(
             f"p{100 * level:g}",
-            (at, float(x[int(np.ceil(round(level * len(x), 9))) - 1])),
-            xytext=(5, -10),
+            (at, height),
+            xytext=((6, -12), (-22, 8), (6, -12))[place],
             textcoords="offset points",
             fontsize="small",
         )

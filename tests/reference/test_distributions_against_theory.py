@@ -31,6 +31,7 @@ EVERY_KIND: list[Distribution] = [
     Mixture((0.5, 0.5), (Uniform(5.0, 10.0), Uniform(20.0, 40.0))),
     Mixture((0.3, 0.7), (Exponential(4.0), LogNormal.through(0.5, 1.0, 0.95, 8.0))),
     Mixture((0.5, 0.5), (Constant(7.0), Constant(7.0))),
+    Mixture((0.3, 0.7), (Constant(0.0), LogNormal.through(0.5, 1.0, 0.95, 8.0))),
     Mixture((0.25, 0.75), (Mixture((0.5, 0.5), (Constant(1.0), Uniform(2.0, 3.0))), Exponential(9.0))),
 ]
 
@@ -95,6 +96,14 @@ def test_mixture_survival_is_the_weighted_survival() -> None:
     times = np.linspace(0.0, 200.0, 41)
     expected = 0.8 * np.exp(-times / 5) + 0.2 * np.exp(-times / 50)
     np.testing.assert_allclose(1 - mixture.cdf(times), expected, rtol=1e-12)
+
+
+def test_a_share_of_zeros_draws_exact_zeros() -> None:
+    mixture = Mixture((0.3, 0.7), (Constant(0.0), LogNormal.through(0.5, 1.0, 0.95, 8.0)))
+    drawn = mixture.quantile(np.array([1e-9, 0.1, 0.3, 0.3001, 0.65]))
+    assert drawn[:3].tolist() == [0.0, 0.0, 0.0]
+    assert np.all(drawn[3:] > 1e-4)
+    assert drawn[4] == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize(
