@@ -25,6 +25,7 @@ _LSN_WORD = 2**32
 
 _SECONDS = {unit: float(factor) for unit, factor in UNITS["duration"].items()}
 _BYTES = {unit: float(factor) for unit, factor in UNITS["size"].items()}
+WAY_OUT = "say --unit ms, s or min, or name the column lag_ms"
 UNIT_NAMES = (*_SECONDS, *_BYTES)
 """Units that a column of bare numbers can be in."""
 
@@ -63,7 +64,7 @@ def unit_of_name(name: str) -> str | None:
     return _ENDINGS.get(words[-1]) if len(words) > 1 else None
 
 
-def quantity(text: str, unit: str | None) -> Quantity:
+def quantity(text: str, unit: str | None, way_out: str = WAY_OUT) -> Quantity:
     """Read a cell.
 
     Parameters
@@ -72,6 +73,8 @@ def quantity(text: str, unit: str | None) -> Quantity:
         ``12.5``, ``12.5ms``, ``1min30s``, ``00:00:00.012`` or ``0/3000148``.
     unit
         Of a bare number (one of :data:`UNIT_NAMES`); None if unknown.
+    way_out
+        What to do about a bare number whose unit is unknown, for the message.
 
     Returns
     -------
@@ -86,7 +89,7 @@ def quantity(text: str, unit: str | None) -> Quantity:
     cell = text.strip()
     if match := _LSN.fullmatch(cell):
         return Quantity(float(int(match[1], 16) * _LSN_WORD + int(match[2], 16)), "LSN")
-    found = _read(cell, unit)
+    found = _read(cell, unit, way_out)
     if found.value < 0:
         message = f"{shown(cell)} is negative"
         raise WrittenError(message, "clocks that disagree can do that; measure with one clock, or leave the row out")
@@ -96,13 +99,13 @@ def quantity(text: str, unit: str | None) -> Quantity:
     return found
 
 
-def _read(cell: str, unit: str | None) -> Quantity:
+def _read(cell: str, unit: str | None, way_out: str) -> Quantity:
     if match := _INTERVAL.fullmatch(cell):
         sign, days, hours, minutes, seconds = match.groups()
         value = int(days or 0) * 86400 + int(hours) * 3600 + int(minutes) * 60 + float(seconds)
         return Quantity(-value if sign == "-" else value, "s", _step(seconds))
     if _NUMBER.fullmatch(cell):
-        return _bare(cell, unit)
+        return _bare(cell, unit, way_out)
     if cell.lower().lstrip("+-") in ("nan", "inf", "infinity"):
         message = f"{shown(cell)} is no number"
         raise WrittenError(message, "leave the cell empty where nothing was measured")
@@ -118,10 +121,10 @@ def _read(cell: str, unit: str | None) -> Quantity:
         raise WrittenError(message, "write 12.5, 12.5ms, 1min30s or 00:00:00.012") from error
 
 
-def _bare(cell: str, unit: str | None) -> Quantity:
+def _bare(cell: str, unit: str | None, way_out: str) -> Quantity:
     if unit is None:
         message = f"{shown(cell)} has no unit, and the name of its column promises none"
-        raise WrittenError(message, "say --unit ms, s or min, or name the column lag_ms")
+        raise WrittenError(message, way_out)
     value = float(cell)
     if not math.isfinite(value):
         message = f"{shown(cell)} is too large"

@@ -194,7 +194,8 @@ def _values(table: Table, place: int, kind: Kind) -> tuple[Floats, float]:
 def _value(cell: str, name: str, kind: Kind) -> tuple[float, float]:
     """Return a cell in base units, and the step it was written to."""
     if kind == "duration":
-        found = quantity(cell, unit_of_name(name.partition("{")[0]))
+        base = name.partition("{")[0].strip()
+        found = quantity(cell, unit_of_name(base), f"write 12.5s or 3min, or name the column {base}_s or {base}_min")
         if found.measure != "s":
             message = f"{shown(cell)} is no duration"
             raise WrittenError(message)
@@ -238,6 +239,8 @@ def target_of(written: str, scenario: Scenario) -> Target:
     name = next((one for one in (base, f"{base}_s", SHORT.get(base, "")) if one in BY_NAME), None)
     if name is None:
         known = [*BY_NAME, *SHORT, *PART_NAMES, *(f"{phase}_s" for phase in PHASES)]
+        with_op = [one for one in BY_NAME.values() if "op" in [label.name for label in one.labels]]
+        known += [f"{one.name.removesuffix('_s')}_{op}_s" for one in with_op for op in _OPS]
         message = f"unknown column {written!r}{nearest(written.partition('{')[0], known)}"
         raise MeasurementsError(message)
     metric = BY_NAME[name]

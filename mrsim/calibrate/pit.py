@@ -6,6 +6,9 @@ observation (no loss at all, in both) and the step between two trials are shared
 the transform is exactly uniform for any number of trials and drills, and the distance of Kolmogorov and Smirnov has its
 exact distribution for small samples.
 
+Trials are samples too: how many drills fall into a band between two of them is beta-binomial, and the distance from
+uniform is judged with the harmonic sum of both sizes.
+
 References
 ----------
 T. Gneiting, F. Balabdaoui, A. Raftery, *Probabilistic forecasts, calibration and sharpness*, JRSS B 69, 2007.
@@ -49,7 +52,7 @@ def transform(trials: Floats, observed: Floats, u: Floats) -> Floats:
     trials
         Ascending; unfinished trials are infinite.
     observed
-        Finite numbers.
+        Numbers; infinite for what lasted longer than trials are followed.
     u
         Uniforms of the same shape, which share out ties.
     """
@@ -58,13 +61,34 @@ def transform(trials: Floats, observed: Floats, u: Floats) -> Floats:
     return np.asarray((below + u * (upto - below + 1)) / (len(trials) + 1))
 
 
+def censored(values: Floats, limit: float) -> Floats:
+    """Return values with those from a limit on at infinity: trials are not followed longer, so neither are drills."""
+    return np.where(values >= limit, np.inf, values)
+
+
 def band(trials: Floats, share: float) -> tuple[float, float]:
-    """Return the central band that holds at least this share of the trials; its end may be infinite."""
+    """Return the central band into which one more trial would fall with at least this probability.
+
+    Its upper end is infinite if trials there are unfinished, or if there are too few trials for an end.
+    """
+    low, high = _ranks(len(trials), share)
+    bottom = float(trials[low]) if low >= 0 else 0.0
+    return bottom, float(trials[high]) if high < len(trials) else math.inf
+
+
+def _ranks(n: int, share: float) -> tuple[int, int]:
+    """Return the places of a band's ends among ascending trials; -1 and n are beyond them."""
     tail = (1.0 - share) / 2.0
-    n = len(trials)
-    low = max(math.floor(round(n * tail, 9)), 0)
-    high = min(math.ceil(round(n * (1.0 - tail), 9)) - 1, n - 1)
-    return float(trials[low]), float(trials[max(high, low)])
+    return math.floor(round((n + 1) * tail, 9)) - 1, math.ceil(round((n + 1) * (1.0 - tail), 9)) - 1
+
+
+def few_inside(inside: int, drills: int, trials: int, share: float) -> float:
+    """Return the exact probability of at most so many drills inside a band between two trials, if all are alike."""
+    from scipy.stats import betabinom
+
+    low, high = _ranks(trials, share)
+    beyond = trials + 1 - (high - low)
+    return float(betabinom.cdf(inside, drills, high - low, beyond)) if beyond > 0 else 1.0
 
 
 def ks_distance(pit: Floats) -> Floats:
@@ -76,11 +100,15 @@ def ks_distance(pit: Floats) -> Floats:
     return np.asarray(np.maximum(above.max(axis=-1), below.max(axis=-1)))
 
 
-def uniform_p_value(pit: Floats) -> float:
-    """Return the exact probability that as many uniforms lie as far from uniform as these."""
+def uniform_p_value(pit: Floats, trials: float = math.inf) -> float:
+    """Return the probability that as many transforms lie as far from uniform as these.
+
+    Exact if there are many more trials than drills; drills that share few trials stray together.
+    """
     from scipy.stats import kstwo
 
-    return float(kstwo.sf(float(ks_distance(pit)), len(pit)))
+    shrink = 1.0 / math.sqrt(1.0 + len(pit) / trials)
+    return float(kstwo.sf(shrink * float(ks_distance(pit)), len(pit)))
 
 
 def noticeable_factor(trials: Floats, drills: int, alpha: float, seed: int) -> float | None:

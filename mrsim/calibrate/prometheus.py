@@ -97,7 +97,9 @@ def _quantities(path: Path, number: int, entry: dict[str, Any], unit: str | None
         try:
             one = quantity(sample[1], unit or unit_of_name(name))
         except WrittenError as error:
-            hint = f" ({error.hint})" if error.hint else ""
+            strange = sample[1].lower().lstrip("+-") in ("nan", "inf")
+            hint = "leave such samples out in the query: ... >= 0 < +Inf" if strange else error.hint
+            hint = f" ({hint})" if hint else ""
             message = f"{where}: {error}{hint}"
             raise MeasurementsError(message) from error
         if one.measure == "LSN":

@@ -46,6 +46,7 @@ def fit_text(fit: Fit, samples: Samples, key: str, *, width: int = DEFAULT_WIDTH
         (Column("quantile"), Column("samples"), Column("fit"), Column("fit / samples", "right")),
         [_compared_row(one) for one in fit.quantiles],
     )
+    page.line("brackets: 90 % intervals; ?: too few independent samples for that end")
     if len(fit.candidates) > 1:
         page.line()
         page.table(
@@ -117,7 +118,7 @@ def _column(page: Page, one: ColumnScore) -> None:
     if one.unfinished:
         page.line(f"{share(one.unfinished)} of the trials had not finished; they count as longer", indent=2)
     rows = [
-        (drill.drill, number(one.kind, drill.value), *map(_inside, drill.inside), f"{drill.pit:.2f}", _tied(drill.tied))
+        (drill.drill, _value(one.kind, drill.value), *map(_inside, drill.inside), f"{drill.pit:.2f}", _tied(drill.tied))
         for drill in one.drills
     ]
     heads = [
@@ -128,7 +129,7 @@ def _column(page: Page, one: ColumnScore) -> None:
     page.line("; ".join(map(_coverage, one.coverage)), indent=2)
     noticed = "cannot be told" if one.noticeable is None else f"a factor of {one.noticeable:g}"
     page.line(
-        f"PIT uniform: p = {one.uniform_p_value:.2g} (exact); column: p = {one.p_value:.2g}; "
+        f"PIT uniform: p = {one.uniform_p_value:.2g}; column: p = {one.p_value:.2g}; "
         f"smallest error that so many drills would notice: {noticed}",
         indent=2,
     )
@@ -144,13 +145,18 @@ def _tied(tied: float) -> str:
 
 
 def _band(kind: Kind, low: float, high: float) -> str:
-    top = number(kind, high) if math.isfinite(high) else "not finished"
-    return f"{number(kind, low)} to {top}"
+    top = _value(kind, high) if math.isfinite(high) else "not finished"
+    return f"{_value(kind, low)} to {top}"
+
+
+def _value(kind: Kind, value: float) -> str:
+    """Return a number of a drill as it is shown; a flag is yes or no, as it is written."""
+    return ("yes" if value else "no") if kind == "flag" else number(kind, value)
 
 
 def _coverage(one: Coverage) -> str:
-    spread = f"[{100 * one.low:.0f} %, {100 * one.high:.0f} %]"
-    return f"in the {100 * one.share:.0f} % band: {one.inside} of {one.n} {spread}"
+    spread = f"90 % interval {100 * one.low:.0f} % to {100 * one.high:.0f} %"
+    return f"in the {100 * one.share:.0f} % band: {one.inside} of {one.n} ({spread})"
 
 
 def score_document(score: Score) -> dict[str, Any]:

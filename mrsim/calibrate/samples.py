@@ -139,7 +139,8 @@ def _from_table(
         message = f"{table.path}: no row has " + " and ".join(f"{name}={value}" for name, value in where)
         raise MeasurementsError(message)
     units = [unit or unit_of_name(table.names[place]) for place in places]
-    quantities: list[Quantity] = []
+    group = table.index(_STANDBY) if _STANDBY in table.names else None
+    series: dict[str, list[Quantity]] = {}
     empty = 0
     for row in rows:
         cells = [row.cells[place] for place in places]
@@ -147,20 +148,22 @@ def _from_table(
             empty += 1
             continue
         try:
-            quantities.append(_taken_off([quantity(cell, u) for cell, u in zip(cells, units, strict=True)], cells))
+            found = _taken_off([quantity(cell, u) for cell, u in zip(cells, units, strict=True)], cells)
         except WrittenError as error:
             hint = f" ({error.hint})" if error.hint else ""
             message = f"{table.path}:{row.line}: {column}: {error}{hint}"
             raise MeasurementsError(message) from error
-    if not quantities:
+        series.setdefault("" if group is None else row.cells[group], []).append(found)
+    if not series:
         message = f"{table.path}: the column {column!r} has no value in any row"
         raise MeasurementsError(message)
     notes = [f"{empty} empty cells left out (an idle standby reports none)"] if empty else []
-    if _STANDBY in table.names and not any(name == _STANDBY for name, _ in where):
-        standbys = sorted({row.cells[table.index(_STANDBY)] for row in rows})
-        if len(standbys) > 1:
-            notes.append(f"{len(standbys)} standbys taken together; choose one with --where {_STANDBY}={standbys[0]}")
-    return (column if minus is None else f"{column} - {minus}"), [quantities], notes
+    if len(series) > 1:
+        notes.append(f"{len(series)} standbys taken together; choose one with --where {_STANDBY}={min(series)}")
+    promised = unit_of_name(column)
+    if unit is not None and promised not in (None, unit):
+        notes.append(f"bare numbers read as {unit}, as asked, although the name {column} promises {promised}")
+    return (column if minus is None else f"{column} - {minus}"), list(series.values()), notes
 
 
 def _taken_off(pair: Sequence[Quantity], cells: Sequence[str]) -> Quantity:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -9,13 +10,21 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from mrsim.calibrate.drills import Drills, Observed
-from mrsim.calibrate.pit import as_recorded, band, noticeable_factor, transform, uniform_p_value
+from mrsim.calibrate.pit import (
+    as_recorded,
+    band,
+    censored,
+    few_inside,
+    noticeable_factor,
+    transform,
+    uniform_p_value,
+)
 from mrsim.errors import MeasurementsError
 from mrsim.metrics import Kind
 from mrsim.rng import Draws
 from mrsim.study.claims import holm
 from mrsim.study.run import run
-from mrsim.study.statistics import binomial_cdf, clopper_pearson
+from mrsim.study.statistics import Sample, clopper_pearson
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -38,6 +47,8 @@ SMALL = 2.0
 
 TRIALS = 2000
 _TESTS = 2
+_SCALED: tuple[Kind, ...] = ("duration", "count")
+"""Kinds of numbers that can be wrong by a factor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +143,8 @@ class Score:
     ----------
     verdict
         ``contradicted`` if a column's p-value is too small (Holm-corrected at :data:`ALPHA`); ``consistent`` if none is
-        and in some column an error by the factor :data:`SMALL` would have been noticed; else ``inconclusive``.
+        and in every column of durations or counts, of which there is one, an error by the factor :data:`SMALL` would
+        have been noticed; else ``inconclusive``.
     sentence
         The verdict for a reader.
     scenario, trials, seed
@@ -213,7 +225,8 @@ def _column(results: Results, names: tuple[str, ...], observed: Observed, alpha:
     recorded = np.flatnonzero(~np.isnan(observed.values))
     values = as_recorded(observed.values[recorded], observed.step)
     u = Draws(results.seed, 0, 1).uniforms(f"score/{column}", len(observed.values))[0][recorded]
-    pits = transform(trials, values, u)
+    limit = float(as_recorded(np.array([_limit(sample)]), observed.step)[0])
+    pits = transform(censored(trials, limit), censored(values, limit), u)
     ends = tuple(band(trials, share) for share in BANDS)
     inside = np.array([[low <= value <= high for low, high in ends] for value in values.tolist()])
     tied = np.searchsorted(trials, values, side="right") - np.searchsorted(trials, values, side="left")
@@ -221,9 +234,9 @@ def _column(results: Results, names: tuple[str, ...], observed: Observed, alpha:
         Placed(names[row], float(values[i]), tuple(map(bool, inside[i])), float(pits[i]), float(tied[i] / sample.n))
         for i, row in enumerate(recorded.tolist())
     )
-    coverage = tuple(_coverage(share, inside[:, place]) for place, share in enumerate(BANDS))
-    uniform = uniform_p_value(pits)
-    whether = observed.target.kind in ("duration", "count")
+    coverage = tuple(_coverage(share, inside[:, place], sample.n) for place, share in enumerate(BANDS))
+    uniform = uniform_p_value(pits, sample.n)
+    whether = observed.target.kind in _SCALED
     factor = noticeable_factor(trials, len(values), alpha, results.seed) if whether else None
     return ColumnScore(
         observed.written,
@@ -240,16 +253,23 @@ def _column(results: Results, names: tuple[str, ...], observed: Observed, alpha:
     )
 
 
-def _coverage(share: float, inside: NDArray[np.bool_]) -> Coverage:
+def _limit(sample: Sample) -> float:
+    """Return the shortest time after which a trial was no longer followed; infinite if all were, to their end."""
+    differs = np.flatnonzero(sample.lower < sample.upper)
+    return float(sample.lower[differs[0]]) if len(differs) else math.inf
+
+
+def _coverage(share: float, inside: NDArray[np.bool_], trials: int) -> Coverage:
     k, n = int(np.count_nonzero(inside)), len(inside)
-    return Coverage(share, k, n, *clopper_pearson(k, n), binomial_cdf(k, n, share))
+    return Coverage(share, k, n, *clopper_pearson(k, n), few_inside(k, n, trials, share))
 
 
 def _verdict(columns: tuple[ColumnScore, ...], rejected: list[bool]) -> Verdict:
     if any(rejected):
         return "contradicted"
-    told = any(one.noticeable is not None and one.noticeable <= SMALL for one in columns)
-    return "consistent" if told else "inconclusive"
+    scaled = [one.noticeable for one in columns if one.kind in _SCALED]
+    told = all(factor is not None and factor <= SMALL for factor in scaled)
+    return "consistent" if scaled and told else "inconclusive"
 
 
 def _sentence(verdict: Verdict, columns: tuple[ColumnScore, ...], rejected: list[bool], drills: int) -> str:
@@ -257,19 +277,22 @@ def _sentence(verdict: Verdict, columns: tuple[ColumnScore, ...], rejected: list
     if verdict == "contradicted":
         said = "; ".join(_against(one) for one, wrong in zip(columns, rejected, strict=True) if wrong)
         return f"{counted} contradict{'s' if drills == 1 else ''} the scenario: {said}."
-    factors = [one.noticeable for one in columns if one.noticeable is not None]
-    if verdict == "consistent":
-        return (
-            f"Nothing in {counted} speaks against the scenario; a prediction wrong by a factor of {min(factors):g} "
-            "would have been noticed in four of five cases, a smaller error would not."
-        )
-    could = (
-        f"only an error by a factor of {min(factors):g} or more" if factors else "not even an error by a factor of 10"
-    )
+    factors = sorted((one.noticeable, one.written) for one in columns if one.noticeable is not None)
+    untold = [one.written for one in columns if one.noticeable is None]
+    nothing = f"Nothing in {counted} speaks against the scenario"
+    unknown = f"how far off {_listed(untold)} might be, so few drills cannot tell"
+    if not factors:
+        return f"{nothing}, and little could: {unknown}. That is no confirmation."
+    shown = _listed([f"{factor:g} in {name}" for factor, name in factors])
+    last = "A smaller error would not have shown." if verdict == "consistent" else "That is no confirmation."
     return (
-        f"Nothing in {counted} speaks against the scenario, and little could: {could} would be noticed in four of five "
-        "cases. That is no confirmation."
+        f"{nothing}. In four of five cases a prediction wrong by a factor of {shown} would have shown"
+        f"{f'; {unknown}' if untold else ''}. {last}"
     )
+
+
+def _listed(names: list[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def _against(column: ColumnScore) -> str:

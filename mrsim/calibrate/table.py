@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import difflib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import StringIO
@@ -12,6 +13,11 @@ from pathlib import Path
 from mrsim.errors import MeasurementsError
 
 _DELIMITERS = (",", ";", "\t")
+_RULE = re.compile(r"-[-+]{2,}")
+_ALIGNED = "is psql's aligned output; export it with psql --csv"
+
+LARGEST_BYTES = 128 * 2**20
+"""Files are read up to this size; it holds millions of samples."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +80,15 @@ def read_text(path: Path) -> str:
     Raises
     ------
     MeasurementsError
-        If it cannot be read, is no text or is empty.
+        If it cannot be read, is no text, is empty or far too large.
     """
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        with path.open("rb") as file:
+            content = file.read(LARGEST_BYTES + 1)
+        if len(content) > LARGEST_BYTES:
+            message = f"{path}: is larger than {LARGEST_BYTES >> 20} MiB; a tenth of its rows tells as much"
+            raise MeasurementsError(message)
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         message = f"{path}: is no UTF-8 text (byte {error.start})"
         raise MeasurementsError(message) from error
@@ -116,7 +127,7 @@ def parse_table(path: Path, text: str) -> Table:
             if names is None:
                 names = cells
             elif len(cells) != len(names):
-                message = f"{path}:{at}: {len(cells)} cells, but the header names {len(names)} columns"
+                message = f"{path}:{at}: {_cells(len(cells))}, but the header names {_columns(names)}"
                 raise MeasurementsError(message)
             else:
                 rows.append(Row(at, cells))
@@ -126,7 +137,18 @@ def parse_table(path: Path, text: str) -> Table:
     if names is None or not rows:
         message = f"{path}: has a header, but no row below it"
         raise MeasurementsError(message)
-    if len(names) == 1 and "|" in head:
-        message = f"{path}:1: is psql's aligned output; export it with psql --csv"
+    if len(names) == 1 and _RULE.fullmatch(rows[0].cells[0]):
+        message = f"{path}:{rows[0].line}: {_ALIGNED}"
         raise MeasurementsError(message)
     return Table(str(path), names, tuple(rows))
+
+
+def _cells(count: int) -> str:
+    return "1 cell" if count == 1 else f"{count} cells"
+
+
+def _columns(names: Sequence[str]) -> str:
+    """Return how many columns there are, and what most often makes a row differ from its header."""
+    if any("{" in name for name in names):
+        return f"{len(names)} columns; put a name with commas between quotes"
+    return f"{len(names)} columns" if len(names) > 1 else "1 column; is that a decimal comma?"
