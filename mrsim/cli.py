@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from mrsim.calibrate.commands import register
+from mrsim.commands.options import NATURAL, SEED, SET, study_options
 from mrsim.errors import InvalidScenarios, MrsimError, ScenarioError, SimulationError
 from mrsim.version import __version__
 
 if TYPE_CHECKING:
     from mrsim.scenario.model import Scenario
+    from mrsim.scenario.settings import Setting
     from mrsim.study.results import Results
 
 PASSED, FAILED, INVALID, INCONCLUSIVE, BROKEN, INTERRUPTED = 0, 1, 2, 3, 4, 130
@@ -31,8 +33,6 @@ _EXIT_CODES = (
     "130 interrupted."
 )
 
-MOST_TRIALS = 10_000_000
-DEFAULT_TRIALS = 1000
 SCENARIO_SUFFIXES = (".yaml", ".yml")
 
 
@@ -117,45 +117,6 @@ def _version(context: click.Context, _option: click.Parameter, wanted: bool) -> 
         context.exit()
 
 
-def _between(
-    least: int, most: float, otherwise: str
-) -> Callable[[click.Context, click.Parameter, int | None], int | None]:
-    """Return a check of an option's number; what is outside is refused with the number and a reason."""
-
-    def check(_context: click.Context, _option: click.Parameter, value: int | None) -> int | None:
-        if value is not None and not least <= value <= most:
-            message = f"{value} {otherwise}"
-            raise click.BadParameter(message)
-        return value
-
-    return check
-
-
-_TRIALS = _between(1, MOST_TRIALS, f"is not possible: a study has between 1 and {MOST_TRIALS:,} trials")
-_WORKERS = _between(1, 1024, "is not possible: between 1 and 1024 workers")
-_NATURAL = _between(0, float("inf"), "is negative")
-_SEED = click.option("--seed", type=int, callback=_NATURAL, metavar="S", help="Seed; drawn and shown if not given.")
-_STUDY_OPTIONS = (
-    click.option(
-        "--trials", type=int, default=DEFAULT_TRIALS, show_default=True, callback=_TRIALS, metavar="N", help="Trials."
-    ),
-    _SEED,
-    click.option(
-        "--workers",
-        type=int,
-        callback=_WORKERS,
-        metavar="W",
-        help="Processes; all cores if not given. Changes no number.",
-    ),
-)
-
-
-def _study_options(command: Any) -> Any:
-    for option in reversed(_STUDY_OPTIONS):
-        command = option(command)
-    return command
-
-
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EXIT_CODES)
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
 def commands() -> None:
@@ -164,7 +125,8 @@ def commands() -> None:
 
 @commands.command("run")
 @click.argument("file", type=click.Path(path_type=Path))
-@_study_options
+@SET
+@study_options
 @click.option(
     "--json", "json_path", type=click.Path(path_type=Path), metavar="PATH", help="Also write the report as JSON."
 )
@@ -179,6 +141,7 @@ def commands() -> None:
 )
 def run_command(
     file: Path,
+    settings: tuple[Setting, ...],
     trials: int,
     seed: int | None,
     workers: int | None,
@@ -194,7 +157,7 @@ def run_command(
     from mrsim.study.verdict import exit_code
 
     outputs = Outputs(json_path, save_path, plot_path)
-    scenario = _load(file)
+    scenario = _load(file, settings)
     results, interrupted = _study(scenario, trials, seed, workers)
     if results is None:
         return _say("interrupted before the first trials were finished", INTERRUPTED)
@@ -208,8 +171,11 @@ def run_command(
 
 @commands.command("check")
 @click.argument("paths", type=click.Path(path_type=Path), nargs=-1, required=True, metavar="PATH...")
-@_study_options
-def check_command(paths: tuple[Path, ...], trials: int, seed: int | None, workers: int | None) -> int:
+@SET
+@study_options
+def check_command(
+    paths: tuple[Path, ...], settings: tuple[Setting, ...], trials: int, seed: int | None, workers: int | None
+) -> int:
     """Judge the budgets of scenario files, or of all those in folders, and print one table.
 
     All files are read before any is run.
@@ -220,7 +186,7 @@ def check_command(paths: tuple[Path, ...], trials: int, seed: int | None, worker
     from mrsim.study.verdict import exit_code, judge_all
 
     files = _scenario_files(paths)
-    scenarios = _load_all(files)
+    scenarios = _load_all(files, settings)
     if not any(budget.level != "off" for scenario in scenarios for budget in scenario.budgets):
         message = "there is no budget to check in " + ", ".join(map(str, files))
         raise CommandError(message)
@@ -261,27 +227,28 @@ def validate_command(paths: tuple[Path, ...]) -> int:
 
 @commands.command("trace")
 @click.argument("file", type=click.Path(path_type=Path))
-@_SEED
+@SET
+@SEED
 @click.option(
-    "--trial", type=int, default=0, show_default=True, callback=_NATURAL, metavar="K", help="Number of the trial."
+    "--trial", type=int, default=0, show_default=True, callback=NATURAL, metavar="K", help="Number of the trial."
 )
-def trace_command(file: Path, seed: int | None, trial: int) -> int:
+def trace_command(file: Path, settings: tuple[Setting, ...], seed: int | None, trial: int) -> int:
     """Tell the story of one trial: what happened and why, who could write, where the time went."""
     from mrsim.report.terminal import page_of
     from mrsim.report.trace_export import story
     from mrsim.rng import fresh_seed
     from mrsim.study.run import run_one
 
-    scenario = _load(file)
+    scenario = _load(file, settings)
     seed = fresh_seed() if seed is None else seed
     try:
         trace, measures = run_one(scenario, seed, trial)
     except SimulationError as error:
-        raise BrokenInvariant(scenario.path, error) from error
+        raise BrokenInvariant(scenario.command_line, error) from error
     values = {column: float(of_trial[0]) for column, of_trial in measures.values.items()}
     width, colour = page_of(sys.stdout)
     click.echo(story(trace, values, scenario=scenario, width=width, colour=colour), nl=False)
-    click.echo(f"\nmrsim trace {file} --seed {seed} --trial {trial}")
+    click.echo(f"\nmrsim trace {scenario.command_line} --seed {seed} --trial {trial}")
     return PASSED
 
 
@@ -340,7 +307,7 @@ def _study(scenario: Scenario, trials: int, seed: int | None, workers: int | Non
         except Interrupted as stopped:
             return stopped.partial, True
         except SimulationError as error:
-            raise BrokenInvariant(scenario.path, error) from error
+            raise BrokenInvariant(scenario.command_line, error) from error
 
 
 def _scenario_files(paths: Sequence[Path]) -> list[Path]:
@@ -363,14 +330,14 @@ def _many(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _load_all(files: Sequence[Path]) -> list[Scenario]:
+def _load_all(files: Sequence[Path], settings: Sequence[Setting] = ()) -> list[Scenario]:
     """Read all files; what is wrong with any is said of all at once."""
     from mrsim.scenario.loader import load
 
     scenarios, errors = [], []
     for file in files:
         try:
-            scenarios.append(load(file))
+            scenarios.append(load(file, settings))
         except ScenarioError as error:
             errors.append(str(error))
     if errors:
@@ -378,12 +345,12 @@ def _load_all(files: Sequence[Path]) -> list[Scenario]:
     return scenarios
 
 
-def _load(path: Path) -> Scenario:
+def _load(path: Path, settings: Sequence[Setting] = ()) -> Scenario:
     """Read a scenario; a path that cannot be read is a usage error."""
     from mrsim.scenario.loader import load
 
     _readable(path)
-    return load(path)
+    return load(path, settings)
 
 
 def _readable(path: Path) -> None:
@@ -395,4 +362,4 @@ def _readable(path: Path) -> None:
         raise CommandError(message)
 
 
-register(commands, _study_options, _load, _study)
+register(commands, study_options, _load, _study)

@@ -26,6 +26,7 @@ from mrsim.report.tables import (
     recovery_tables,
     replay_trial,
 )
+from mrsim.scenario.settings import command_line
 from mrsim.trace import PHASES
 
 if TYPE_CHECKING:
@@ -99,7 +100,8 @@ def check_report(
             page.line("no budgets", indent=2)
         blamed = next((check for check in own if check.verdict == "failed" and check.worst_trials), None)
         if blamed is not None:
-            page.line(f"mrsim trace {path} --seed {results.seed} --trial {blamed.worst_trials[0]}", indent=2)
+            line = command_line(path, results.scenario.settings)
+            page.line(f"mrsim trace {line} --seed {results.seed} --trial {blamed.worst_trials[0]}", indent=2)
     page.line(_tally(checks))
     return page.text()
 
@@ -316,4 +318,4 @@ def _replay(page: Page, results: Results) -> None:
     trial, why = replay_trial(results)
     page.line()
     page.line(f"seed {results.seed}; {why}:")
-    page.line(f"mrsim trace {results.scenario.path} --seed {results.seed} --trial {trial}", indent=2)
+    page.line(f"mrsim trace {results.scenario.command_line} --seed {results.seed} --trial {trial}", indent=2)

@@ -54,7 +54,7 @@ def read_budgets(document: Document) -> tuple[Budget, ...]:
             document.add(path, f"a budget on {metric.name} needs an explicit horizon", hint, key=True)
         for at, expression, level in _expressions(expressions, path, document):
             try:
-                found.append(_read(metric, labels, expression, level, key, document.place(at)[0]))
+                found.append(_read(metric, labels, expression, level, key, max(0, document.place(at)[0])))
             except _BudgetError as error:
                 document.add(at, str(error), error.hint)
     return tuple(found)

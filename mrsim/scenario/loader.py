@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -17,18 +19,21 @@ from mrsim.scenario.build import build
 from mrsim.scenario.document import Converter, Document
 from mrsim.scenario.library import Library, Preset, read_presets
 from mrsim.scenario.model import Scenario
+from mrsim.scenario.settings import Setting, Written, merged
 
 LARGEST_FILE = 1024 * 1024
 """Bytes of the largest scenario file that is read."""
 
 
-def load(path: str | Path) -> Scenario:
+def load(path: str | Path, settings: Sequence[Setting] = ()) -> Scenario:
     """Read a scenario file.
 
     Parameters
     ----------
     path
         A YAML file in UTF-8.
+    settings
+        Values to change in it; see :meth:`mrsim.scenario.model.Scenario.with_`.
 
     Raises
     ------
@@ -43,10 +48,10 @@ def load(path: str | Path) -> Scenario:
         raise ScenarioError([Problem(f"cannot be read: {reason}")], str(path)) from error
     except ValueError as error:
         raise ScenarioError([Problem(f"cannot be read: {error}")], repr(str(path))) from error
-    return loads(_decoded(raw, str(path)), str(path))
+    return loads(_decoded(raw, str(path)), str(path), settings)
 
 
-def loads(text: str, path: str = "<string>") -> Scenario:
+def loads(text: str, path: str = "<string>", settings: Sequence[Setting] = ()) -> Scenario:
     """Read a scenario from a text.
 
     Parameters
@@ -55,6 +60,8 @@ def loads(text: str, path: str = "<string>") -> Scenario:
         YAML 1.2.
     path
         Name for messages.
+    settings
+        Values to change in it; see :meth:`mrsim.scenario.model.Scenario.with_`.
 
     Raises
     ------
@@ -67,9 +74,11 @@ def loads(text: str, path: str = "<string>") -> Scenario:
             Problem("a scenario is a mapping of keys such as name, regions, stores", line=1)
         ]
         raise ScenarioError(problems, path)
-    scenario = build(document, library(), path)
+    scenario = build(document, library(), path, settings, [_value(setting.value) for setting in settings])
     if scenario is None or document.problems:
-        raise ScenarioError(sorted(document.problems, key=lambda problem: (problem.line, problem.column)), path)
+        problems = sorted(document.problems, key=lambda problem: (problem.line, problem.column))
+        raise ScenarioError([_placed(problem) for problem in problems], path)
+    scenario.remember(Written(text, merged((), settings)))
     return scenario
 
 
@@ -87,6 +96,23 @@ def library() -> Library:
                     raise ScenarioError([Problem(f"the preset {name!r} is there twice")], file.name)
                 presets[name] = preset
     return Library(presets)
+
+
+def _value(value: Any) -> Document:
+    """Return the value of a setting as a document: a text is read as one of the scenario language."""
+    if not isinstance(value, str):
+        return Document(data=value)
+    if not value.strip():
+        return Document(problems=[Problem("there is no value here", hint="write one after the =")])
+    try:
+        return _document(value, "")
+    except ScenarioError as error:
+        return Document(problems=[replace(problem, line=0, column=0) for problem in error.problems])
+
+
+def _placed(problem: Problem) -> Problem:
+    """Return a problem without a place in the file if a setting is to blame."""
+    return replace(problem, line=0, column=0) if problem.line < 0 else problem
 
 
 def _decoded(raw: bytes, path: str) -> str:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
+from mrsim.errors import Problem, ScenarioError
 from mrsim.scenario.budgets import Budget
 from mrsim.scenario.clients import Cohort
 from mrsim.scenario.faults import Fault
 from mrsim.scenario.fields import Model, Name, Seconds
 from mrsim.scenario.services import Record, Service
+from mrsim.scenario.settings import Setting, SettingError, Written, command_line, merged, read_path
 from mrsim.scenario.stores import Store
 from mrsim.scenario.topology import ControlPoint, Network, Witness
 
@@ -48,6 +52,56 @@ class Scenario(Model):
     budgets: tuple[Budget, ...] = ()
     assumptions: tuple[Assumption, ...] = Field(default=(), description="What presets and defaults contributed.")
     path: str = Field(default="<scenario>", description="File it was read from.")
+    _written: Written | None = PrivateAttr(default=None)
+
+    def with_(self, changes: Mapping[str, Any] | None = None, /, **more: Any) -> Scenario:
+        """Return this scenario with some values changed.
+
+        Parameters
+        ----------
+        changes, more
+            New values by path, such as ``{"dns.shop.ttl": "30s", "faults[0].lasts": "10min"}``. Paths are those that
+            messages show. Values are written as in a file; numbers, truth values, lists and mappings may be given as
+            such.
+
+        Raises
+        ------
+        ScenarioError
+            If a path leads nowhere or the result is no valid scenario; or if this scenario was not read from a text, or
+            was changed since by other means.
+        """
+        from mrsim.scenario.loader import loads
+
+        settings = [
+            Setting(self._path_of(path), deepcopy(value)) for path, value in {**(changes or {}), **more}.items()
+        ]
+        if self._written is None:
+            message = "values can be changed in a scenario that was read from a file or a text, not in this one"
+            raise ScenarioError([Problem(message, hint="see mrsim.load and mrsim.loads")], self.path)
+        if loads(self._written.text, self.path, self._written.settings) != self:
+            message = "this scenario is no longer what was read: it was changed by other means than with_"
+            raise ScenarioError([Problem(message, hint="make all changes with with_")], self.path)
+        return loads(self._written.text, self.path, merged(self._written.settings, settings))
+
+    def remember(self, written: Written) -> None:
+        """Note the text that this scenario was read from; for the loader."""
+        self._written = written
+
+    @property
+    def settings(self) -> tuple[Setting, ...]:
+        """What was changed in the file that it was read from."""
+        return self._written.settings if self._written is not None else ()
+
+    @property
+    def command_line(self) -> str:
+        """File and settings as they are named on the command line, such as ``a.yaml --set dns.shop.ttl=30s``."""
+        return command_line(self.path, self.settings)
+
+    def _path_of(self, text: str) -> tuple[str | int, ...]:
+        try:
+            return read_path(text)
+        except SettingError as error:
+            raise ScenarioError([Problem(str(error), hint=error.hint)], self.path) from error
 
     def __repr__(self) -> str:
         """Return the scenario in a line, and each fault and budget in another."""

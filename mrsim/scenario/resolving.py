@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mrsim.scenario.document import Document, Path, nearest, shortened, where
+from mrsim.scenario.document import Document, Path, nearest, shortened, shown_value, where
 from mrsim.scenario.library import Entry, Library, Preset
 from mrsim.scenario.model import Assumption
 
@@ -66,14 +66,3 @@ class Resolving:
         parent[key] = dict(inner)
         copied: dict[str, Any] = parent[key]
         return copied
-
-
-def shown_value(value: Any) -> str:
-    """Return a value of a preset as it would be written in a file."""
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key}: {shown_value(inner)}" for key, inner in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(shown_value(inner) for inner in value) + "]"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return "none" if value is None else str(value)

@@ -1,0 +1,1 @@
+"""What commands share, and the commands that are not in :mod:`mrsim.cli` itself."""
