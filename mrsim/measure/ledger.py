@@ -58,13 +58,13 @@ class Load:
         return self.rate_per_s * (at_s + (bursts.rate - 1.0) * burst_s)
 
     def time_of(self, trial: int, from_s: float, attempts: float) -> float:
-        """Return when that many attempts have been made since ``from_s`` in one trial."""
+        """Return when that many attempts have been made since ``from_s``, which may be negative, in one trial."""
         bursts = self.bursts
         if bursts is None:
             return from_s + attempts / self.rate_per_s
         at_s, left = from_s, attempts
         while True:
-            place = math.fmod(at_s + float(self.phase_s[trial]), bursts.every)
+            place = (at_s + float(self.phase_s[trial])) % bursts.every
             fast = place < bursts.last
             rate = self.rate_per_s * (bursts.rate if fast else 1.0)
             step_s = (bursts.last if fast else bursts.every) - place

@@ -78,8 +78,14 @@ def _absent_s(ledger: Ledger, counts: Counts, trial: int, trace: Trace, store: S
 
 
 def _first_commit_s(ledger: Ledger, counts: Counts, trial: int, index: int) -> float:
-    """Return when the first whole commit of a bin was made: the next integer of its history's cumulative count."""
+    """Return when the first whole commit of a bin was made: the next integer of its history's cumulative count.
+
+    The ledger counts from the start of the trial; what was committed before it, in the steady state in which everybody
+    writes, was made all the same.
+    """
     b = ledger.bins[trial][index]
+    if -math.inf < b.start_s < 0.0:
+        return ledger.load.time_of(trial, b.start_s, 1.0)
     start_s, end_s = max(b.start_s, 0.0), min(b.end_s, ledger.horizon_s)
     needed = math.floor(counts.before[index]) + 1.0 - counts.before[index]
     head = float(ledger.head[trial, index])
