@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,19 @@ from mrsim.metrics import METRICS, Metric
 from mrsim.scenario.schema import schema
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = ("README.md", "docs/metrics.md", "docs/language.md", "docs/command-line.md")
-COMMANDS = ("run", "check", "validate", "trace", "schema", "presets")
+PAGES = ("README.md", "docs/metrics.md", "docs/language.md", "docs/command-line.md", "docs/calibration.md")
+COMMANDS = ("run", "check", "validate", "trace", "schema", "presets", "calibrate", "score")
 SHOWN = ("Recovery time", "Where the time went", "Data loss", "Budgets", "seed")
 """Beginnings of the parts of a report that the README shows."""
+SESSIONS = {
+    "promotions": ("calibrate", "docs/examples/promotions.csv", "--column", "promote_to_write_s"),
+    "lag": ("calibrate", "docs/examples/replication.csv", "--column", "replay_lag_ms", "--one-way", "--key", "lag"),
+    "score": (
+        *("score", "scenarios/active-passive/bookstore-region-loss.yaml", "docs/examples/drills.csv"),
+        *("--trials", "1000", "--seed", "7"),
+    ),
+}
+"""Blocks that are a command with its whole output."""
 _BLOCK = re.compile(r"(<!-- begin: ([a-z: -]+?) -->\n).*?(<!-- end: \2 -->)", re.DOTALL)
 
 
@@ -121,11 +131,17 @@ def bookstore() -> str:
     return f"```text\n$ mrsim {' '.join(arguments)}\n" + "\n\n".join(shown) + "\n```\n"
 
 
+def session(*arguments: str) -> str:
+    """Return a command and all that it prints."""
+    return f"```text\n$ mrsim {' '.join(arguments)}\n{_mrsim(*arguments).rstrip()}\n```\n"
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "metrics": metrics,
     "schema": reference,
     "help": usage,
     "bookstore": bookstore,
+    **{name: partial(session, *arguments) for name, arguments in SESSIONS.items()},
 }
 
 

@@ -17,7 +17,6 @@ from mrsim.scenario.loader import loads
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 LANGUAGE = (ROOT / "docs" / "language.md").read_text(encoding="utf-8")
-README = (ROOT / "README.md").read_text(encoding="utf-8")
 CHEAP = ("--trials", "20", "--seed", "1")
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -102,8 +101,14 @@ def test_documented_commands_run(command: str) -> None:
     assert done.stdout
 
 
-def test_the_python_of_the_readme_runs(tmp_path: Path) -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+def test_the_drills_that_the_page_shows_are_those_it_scores() -> None:
+    page = (ROOT / "docs" / "calibration.md").read_text(encoding="utf-8")
+    assert f"```text\n{(ROOT / 'docs' / 'examples' / 'drills.csv').read_text(encoding='utf-8')}```" in page
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/calibration.md"])
+def test_the_python_of_the_pages_runs(tmp_path: Path, name: str) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / name).read_text(encoding="utf-8"), re.DOTALL)
     script = tmp_path / "readme.py"
     script.write_text("import matplotlib\n\nmatplotlib.use('Agg')\n" + code.replace("trials=200", "trials=20"))
     run = [sys.executable, "-W", "error", str(script)]
