@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -15,6 +15,19 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
     Bools = NDArray[np.bool_]
+
+
+class Turns(NamedTuple):
+    """Losses (-) and returns (+) of service: trials, seconds after the fault and signed weights, ``(rows, points)``."""
+
+    rows: slice | Ints
+    after_s: Floats
+    weight: Floats
+
+
+def distinct(times: Floats) -> Floats:
+    """Return one column of an array whose columns are one and the same memory, or else the array."""
+    return times[:, :1] if times.strides[1] == 0 else times
 
 
 class Outages:
@@ -62,68 +75,82 @@ class Outages:
         self._start = np.zeros(shape)
         self._end = np.zeros(shape)
         self._current = np.full(shape, -1, dtype=np.int32)
-        self.turns: list[tuple[Ints, Floats, Floats]] = []
-        """Trial, time and signed weight of every loss (-) and return (+) of service between ``since_s`` and horizon."""
+        self.turns: list[Turns] = []
+        """Every loss and return of service between ``since_s`` and the horizon."""
 
     def add(self, slab: Slab, accepted: Bools | None = None) -> None:
         """Take in one way; ``accepted`` says for which of its rows, shape ``(rows,)``; all by default."""
         columns = self.population.cohorts[slab.cohort].columns
-        works = slab.end_s > slab.start_s
+        start, end = distinct(slab.start_s), distinct(slab.end_s)
+        works = end > start
         if accepted is not None:
-            works &= accepted[:, None]
+            works = works & accepted[:, None]
         last = self._end[:, columns]
-        before = last if isinstance(slab.rows, slice) else last[slab.rows]
-        row, column = np.nonzero(works & (slab.start_s > before))
-        if len(row):
-            trial = row if isinstance(slab.rows, slice) else slab.rows[row]
+        before = last[slab.rows]
+        begins = works & (start > before)
+        rows = np.flatnonzero(begins.any(axis=1))
+        if len(rows):
             self.ways.append(slab)
-            flat = trial * self.population.points + (column + columns.start)
-            self._begin(flat, trial, slab.start_s[row, column], slab.weight[column])
-        after = np.maximum(before, np.where(works, slab.end_s, 0.0))
-        if isinstance(slab.rows, slice):
-            last[...] = after
-        else:
-            last[slab.rows] = after
+            if len(rows) == len(begins):
+                self._begin(columns, slab.rows, begins, start, slab.weight)
+            else:
+                trials = rows if isinstance(slab.rows, slice) else slab.rows[rows]
+                self._begin(columns, trials, begins[rows], start[rows], slab.weight)
+        last[slab.rows] = np.maximum(before, np.where(works, end, 0.0))
 
-    def _begin(self, flat: Ints, trial: Ints, start_s: Floats, weight: Floats) -> None:
-        ended = self._end.ravel()[flat]
-        self._settle(flat, ended)
-        self._fail(flat, trial, ended, np.minimum(start_s, self.horizon_s), weight)
-        up = (start_s > self.since_s[trial]) & (start_s < self.horizon_s)
-        self.turns.append((trial[up], start_s[up], weight[up]))
-        self._start.ravel()[flat] = start_s
-        self._current.ravel()[flat] = len(self.ways) - 1
+    def _begin(self, columns: slice, rows: slice | Ints, begins: Bools, start_s: Floats, weight: Floats) -> None:
+        """Begin a time of service of some points, whole rows at a time: gathering single points costs far more."""
+        ended, since_s = self._end[:, columns][rows], self.since_s[rows, None]
+        self._settle(columns, rows, begins, ended)
+        self._fail(columns, rows, begins, np.minimum(start_s, self.horizon_s), weight)
+        up = begins & (start_s > since_s) & (start_s < self.horizon_s)
+        self.turns.append(Turns(rows, start_s - since_s, np.where(up, weight, 0.0)))
+        self._put(self._start, columns, rows, start_s, begins)
+        self._put(self._current, columns, rows, len(self.ways) - 1, begins)
 
-    def _settle(self, flat: Ints, ended_s: Floats) -> None:
+    def _settle(self, columns: slice, rows: slice | Ints, who: Bools, ended_s: Floats) -> None:
         """Judge whether the time of service that ended was the recovery."""
-        recovered, first_fail = self.recovered_s.ravel(), self.first_fail_s.ravel()
-        started = self._start.ravel()[flat]
-        lasting = (ended_s - started >= self.stable_s) | ((ended_s >= self.horizon_s) & (started < self.horizon_s))
-        good = np.isinf(recovered[flat]) & (started >= first_fail[flat]) & lasting
-        recovered[flat] = np.where(good, started, recovered[flat])
-        self.way.ravel()[flat] = np.where(good, self._current.ravel()[flat], self.way.ravel()[flat])
+        started = self._start[:, columns][rows]
+        good = who & (started >= self.first_fail_s[:, columns][rows])
+        if not good.any():
+            return
+        good &= np.isinf(self.recovered_s[:, columns][rows])
+        good &= (ended_s - started >= self.stable_s) | ((ended_s >= self.horizon_s) & (started < self.horizon_s))
+        self._put(self.recovered_s, columns, rows, started, good)
+        self._put(self.way, columns, rows, self._current[:, columns][rows], good)
 
-    def _fail(self, flat: Ints, trial: Ints, from_s: Floats, to_s: Floats, weight: Floats) -> None:
-        """Take in outages from ``from_s`` to ``to_s`` (at most the horizon)."""
-        since = np.maximum(from_s, self.since_s[trial])
+    def _fail(self, columns: slice, rows: slice | Ints, who: Bools, to_s: Floats | float, weight: Floats) -> None:
+        """Take in outages from the last end of service to ``to_s`` (at most the horizon)."""
+        from_s, since_s = self._end[:, columns][rows], self.since_s[rows, None]
+        since = np.maximum(from_s, since_s)
         lasted = to_s - since
-        failed = lasted > 0.0
-        first_fail, longest, downtime = self.first_fail_s.ravel(), self.longest_s.ravel(), self.downtime_s.ravel()
-        first_fail[flat] = np.where(failed, np.minimum(first_fail[flat], since), first_fail[flat])
-        longest[flat] = np.maximum(longest[flat], lasted)
-        downtime[flat] += np.maximum(to_s - from_s, 0.0)
-        self.turns.append((trial[failed], since[failed], -weight[failed]))
+        failed = who & (lasted > 0.0)
+        first_fail, longest = self.first_fail_s[:, columns][rows], self.longest_s[:, columns][rows]
+        self._put(self.first_fail_s, columns, rows, np.minimum(first_fail, since), failed)
+        self._put(self.longest_s, columns, rows, np.maximum(longest, lasted), who)
+        downtime = self.downtime_s[:, columns][rows]
+        self._put(self.downtime_s, columns, rows, downtime + np.maximum(to_s - from_s, 0.0), who)
+        self.turns.append(Turns(rows, since - since_s, np.where(failed, -weight, 0.0)))
+
+    def _put(
+        self, array: NDArray[Any], columns: slice, rows: slice | Ints, values: NDArray[Any] | float, where: Bools
+    ) -> None:
+        mine = array[:, columns]
+        if isinstance(rows, slice):
+            np.copyto(mine[rows], values, where=where)
+        else:
+            mine[rows] = np.where(where, values, mine[rows])
 
     def finish(self) -> Outages:
         """Take in what follows the last way, up to the horizon; return itself."""
-        waiting = np.flatnonzero(np.isfinite(self.first_fail_s) & np.isinf(self.recovered_s))
-        self._settle(waiting, self._end.ravel()[waiting])
-        trial, point = np.nonzero(self._end < self.horizon_s)
-        if len(trial):
-            flat = trial * self.population.points + point
-            end = np.full(len(flat), self.horizon_s)
-            self._fail(flat, trial, self._end[trial, point], end, self.population.weight[point])
-            self.down_at_end[trial, point] = True
+        everything = slice(None)
+        self._settle(everything, everything, np.ones_like(self.down_at_end), self._end)
+        self.down_at_end = self._end < self.horizon_s
+        rows = np.flatnonzero(self.down_at_end.any(axis=1))
+        if len(rows):
+            self._fail(everything, rows, self.down_at_end[rows], self.horizon_s, self.population.weight)
+        # a point whose service begins only after the horizon is without it, too
+        self.down_at_end |= self._start >= self.horizon_s
         return self
 
     @property
@@ -168,7 +195,9 @@ def weighted_quantiles(values: Floats, weights: Floats, levels: tuple[float, ...
     if 0 < len(columns) < values.shape[1]:
         values, weights = values[:, columns], weights[:, columns]
     order = np.argsort(values, axis=1)
-    reached = np.cumsum(np.take_along_axis(weights, order, axis=1), axis=1)
+    # the same weights in every trial, as a rule: one row of them is looked up in much less time
+    alike = bool((weights == weights[:1]).all())
+    reached = np.cumsum(weights[0][order] if alike else np.take_along_axis(weights, order, axis=1), axis=1)
     total = reached[:, -1]
     found = np.full((len(levels), len(values)), np.nan)
     some = total > 0.0
@@ -198,10 +227,29 @@ def restored_curve(outages: Outages, times_s: Floats) -> NDArray[np.float32]:
     """
     count, grid = len(outages.since_s), len(times_s)
     affected = weighted_sum(outages.population, outages.affected.astype(np.float64))
-    steps = np.zeros(count * (grid + 1))
-    for trial, at_s, weight in outages.turns:
-        place = np.searchsorted(times_s, at_s - outages.since_s[trial])
-        steps += np.bincount(trial * (grid + 1) + place, weights=weight, minlength=len(steps))
-    served = affected[:, None] + np.cumsum(steps.reshape(count, grid + 1)[:, :grid], axis=1)
+    steps = np.zeros((count, grid + 1))
+    row_starts = np.arange(count)[:, None] * (grid + 1)
+    for rows, after_s, weight in outages.turns:
+        if not after_s.any():
+            steps[rows, 0] += np.add.reduce(weight, axis=1)
+            continue
+        place = np.broadcast_to(row_starts[rows] + _places(times_s, after_s), weight.shape)
+        sums = np.bincount(place.ravel(), weights=weight.ravel(), minlength=steps.size)
+        steps += sums.reshape(steps.shape)
+    served = affected[:, None] + np.cumsum(steps[:, :grid], axis=1)
     with np.errstate(invalid="ignore"):
         return np.clip(served / affected[:, None], 0.0, 1.0).astype(np.float32)
+
+
+def _places(times_s: Floats, after_s: Floats) -> Ints:
+    """Return ``searchsorted(times_s, after_s)`` for the times of :func:`curve_times_s`.
+
+    Their logarithms are evenly spaced, so that the place can be computed to within one and put right, which takes a
+    quarter of the time of a binary search.
+    """
+    first, last = times_s[1], times_s[-1]
+    per_log = (len(times_s) - 2) / np.log(last / first)
+    place: Ints = np.ceil(np.log(np.clip(after_s, first, last) / first) * per_log).astype(np.int64) + 1
+    place -= times_s[place - 1] >= after_s
+    place += np.append(times_s, np.inf)[place] < after_s
+    return place

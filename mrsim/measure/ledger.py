@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mrsim.measure.bins import Bin, Bins, Fate
+from mrsim.measure.intervals import distinct
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,11 +85,6 @@ class Routed:
     bin: int
 
 
-def _distinct(times: Floats) -> Floats:
-    """Return one column of an array whose columns are one and the same memory, or else the array."""
-    return times[:, :1] if times.strides[1] == 0 else times
-
-
 class Ledger:
     """Masses of all bins of one store in a chunk of trials.
 
@@ -134,8 +130,8 @@ class Ledger:
         """Take in one way of a writing service; its labels are the trials' bins."""
         rows = np.arange(len(self.mass)) if isinstance(slab.rows, slice) else slab.rows
         # what no layer bounds is the same for all points: worked out once per trial
-        start = np.clip(_distinct(slab.start_s), 0.0, self.horizon_s)
-        end = np.clip(_distinct(slab.end_s), 0.0, self.horizon_s)
+        start = np.clip(distinct(slab.start_s), 0.0, self.horizon_s)
+        end = np.clip(distinct(slab.end_s), 0.0, self.horizon_s)
         attempts = self.load.attempts(end, slab.rows) - self.load.attempts(start, slab.rows)
         attempts = np.maximum(attempts, 0.0)
         start, end = np.broadcast_to(start, slab.start_s.shape), np.broadcast_to(end, slab.end_s.shape)

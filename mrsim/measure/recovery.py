@@ -34,10 +34,13 @@ def client_values(outages: Outages, lasted_s: Floats, unfinished: Bools, over: B
     Above, an unfinished one counts as censored, or as infinite where nothing can change any more (``over``: the trial
     ended early and the client's way never opens); below, as the time until the horizon.
     """
-    endless = np.where(over, np.inf, _CENSORED)
-    upper = np.where(unfinished, endless, lasted_s)
-    until = outages.horizon_s - np.minimum(outages.first_fail_s, outages.horizon_s)
-    lower = np.where(unfinished, np.where(over, np.inf, np.maximum(until, 0.0)), lasted_s)
+    upper, lower = lasted_s.copy(), lasted_s.copy()
+    # few clients are unfinished in most chunks: they are put in one by one
+    cut = np.nonzero(unfinished)
+    endless = over[cut]
+    until = outages.horizon_s - np.minimum(outages.first_fail_s[cut], outages.horizon_s)
+    upper[cut] = np.where(endless, np.inf, _CENSORED)
+    lower[cut] = np.where(endless, np.inf, np.maximum(until, 0.0))
     return upper, lower
 
 
@@ -72,9 +75,13 @@ class Durations:
 
     def differs(self, other: Durations) -> Ints:
         """Return the trials in which any client that counts differs from another duration's."""
-        same = (self.weights == other.weights) & ((self.weights == 0.0) | (self.upper == other.upper))
-        same &= (self.weights == 0.0) | (self.lower == other.lower)
-        return np.flatnonzero(~same.all(axis=1))
+        if self is other:
+            return np.zeros(0, dtype=np.int64)
+        apart = (self.upper != other.upper) | (self.lower != other.lower)
+        apart &= self.weights > 0.0
+        if self.weights is not other.weights:
+            apart |= self.weights != other.weights
+        return np.flatnonzero(apart.any(axis=1))
 
 
 def put_recovery(
@@ -187,9 +194,11 @@ def _put_longest(
     early: Bools,
     recovery: Durations,
 ) -> None:
-    over = early[:, None] & np.isinf(outages.recovered_s)
-    upper = np.where(outages.down_at_end, np.where(over, np.inf, _CENSORED), outages.longest_s)
-    lower = np.where(outages.down_at_end & over, np.inf, outages.longest_s)
+    upper, lower = outages.longest_s.copy(), outages.longest_s.copy()
+    cut = np.nonzero(outages.down_at_end)
+    over = early[cut[0]] & np.isinf(outages.recovered_s[cut])
+    upper[cut] = np.where(over, np.inf, _CENSORED)
+    lower[cut] = np.where(over, np.inf, lower[cut])
     names = client_quantiles(scenario, ("longest_outage_s",), labels["service"], labels["op"], None)
     twins = [column_name("rto_s", {**labels, "clients": name, "of": "affected"}) for name in names]
     full = [{**labels, "clients": name} for name in names]

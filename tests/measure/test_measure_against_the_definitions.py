@@ -54,6 +54,8 @@ def test_outages_of_every_client_against_the_definitions(op: str, traces: list[T
         )
         np.testing.assert_allclose(found.longest_s[trial], longest, atol=1e-9)
         np.testing.assert_allclose(found.downtime_s[trial], downtime, atol=1e-9)
+        last = [[good for start, _, good in oracle.stretches(client, op) if start < HORIZON_S][-1] for client in row]
+        np.testing.assert_array_equal(found.down_at_end[trial], ~np.array(last))
 
 
 @given(traces=chunks(2))
