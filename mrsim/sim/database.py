@@ -241,12 +241,15 @@ class Database:
             able = node.running and node.role == "primary"
             rule = self._rule(node) if able else None
             if rule is not None and rule.possible:
-                if node.acknowledging:
-                    # The set may have changed without a stall: the same span goes on under the new set.
-                    node.wait_s, node.watchers = rule.wait_s + self._flush_s, rule.members
-                else:
-                    node.open(now, cause, rule.wait_s + self._flush_s, rule.members)
+                wait_s = rule.wait_s + self._flush_s
+                if not node.acknowledging:
+                    node.open(now, cause, wait_s, rule.members)
                     self._world.stirred += 1
+                elif (wait_s, rule.members) != (node.wait_s, node.watchers):
+                    # The set has changed without a stall: the same span goes on under the new set, and what was
+                    # acknowledged under the old one stays so, however long the new one takes.
+                    node.told_s = max(node.told_s, self._acknowledged_until_s(node))
+                    node.wait_s, node.watchers = wait_s, rule.members
             elif node.acknowledging:
                 waiting = self._timers.connections / self._store.wal.commits if able else 0.0
                 self._close(node, cause, executing_until_s=now + waiting)
@@ -255,6 +258,12 @@ class Database:
     def _close(self, node: Node, cause: int, *, executing_until_s: float) -> None:
         if not node.acknowledging:
             return
+        until = max(node.told_s, self._acknowledged_until_s(node))
+        node.close(self._world.now, cause, until, executing_until_s)
+        self._world.stirred += 1
+
+    def _acknowledged_until_s(self, node: Node) -> float:
+        """Return the commit time before which commits have been acknowledged by the set that is waited for now."""
         now = self._world.now
         until = now - node.wait_s
         # What was acknowledged had been received by every member that was waited for.
@@ -262,8 +271,7 @@ class Database:
             upstream = self.nodes[region].upstream
             if upstream is not None:
                 until = min(until, upstream.stream.received(now))
-        node.close(now, cause, until, executing_until_s)
-        self._world.stirred += 1
+        return until
 
     def _note_redundancy(self, cause: int) -> None:
         rule = self._store.commit

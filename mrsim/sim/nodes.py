@@ -46,6 +46,8 @@ class Node:
         Index of the line of WAL it is on.
     position_s
         As a standby without a connection: how far it holds ``history``.
+    told_s
+        As a primary: commits before this were acknowledged by the sets of standbys that it waited for earlier.
     """
 
     __slots__ = (
@@ -65,6 +67,7 @@ class Node:
         "role",
         "running",
         "stalled",
+        "told_s",
         "upstream",
         "wait_s",
         "watchers",
@@ -88,6 +91,7 @@ class Node:
         self.opened_by = NO_EVENT
         self.wait_s = 0.0
         self.watchers: tuple[str, ...] = ()
+        self.told_s = -INF
         self.stalled: AckSpan | None = None
         self.reads = Signal()
 
@@ -105,6 +109,7 @@ class Node:
         self.opened_by = event
         self.wait_s = wait_s
         self.watchers = watchers
+        self.told_s = -INF
 
     def close(self, now_s: float, event: int, acked_until_s: float, executing_until_s: float) -> None:
         """Stop acknowledging; commits may go on being executed, in doubt, until ``executing_until_s``."""

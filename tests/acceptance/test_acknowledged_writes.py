@@ -1,0 +1,77 @@
+"""When acknowledged writes survive a lost region, and the near misses that look as if they did."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mrsim.study.results import Results
+from mrsim.study.run import run
+from tests.acceptance.variants import of_store, variant
+
+SEED = 8
+TRIALS = 300
+RATE_PER_S = 200.0
+NEAR_S, FAR_S = 0.0697 / 2, 0.226 / 2
+"""One way from us-east to eu-west, and to ap-southeast."""
+
+NO_QUORUM = ("commit: {any: 1, of: [eu-west, ap-southeast], level: on, when_short: block}", "commit: async")
+WRONG_ORDER = ("order: most-advanced", "order: [ap-southeast, eu-west]")
+BOTH = ("commit: {any: 1,", "commit: {any: 2,")
+
+
+def _study(*changes: tuple[str, str]) -> Results:
+    study = run(variant("sync-any-region-loss", *changes), trials=TRIALS, seed=SEED, workers=1)
+    assert study.values_of(of_store("promoted")).all()
+    return study
+
+
+def _lost(study: Results) -> np.ndarray:
+    return study.values_of(of_store("lost_writes"))
+
+
+@pytest.mark.parametrize("changes", [(), (BOTH, WRONG_ORDER)], ids=["most advanced of a quorum", "any of all"])
+def test_a_candidate_that_has_every_acknowledged_write_loses_none(changes: tuple[tuple[str, str], ...]) -> None:
+    """ANY 1 of 2 and the more advanced of both (1 + 2 > 2); or ANY 2 of 2, and then either (2 + 1 > 2)."""
+    study = _study(*changes)
+    assert _lost(study).max() == 0.0
+    assert study.values_of(of_store("divergent_writes")).max() == 0.0
+    assert study.values_of(of_store("data_loss_s")).max() == 0.0
+
+
+def test_a_fixed_order_behind_a_quorum_loses_what_the_other_acknowledged() -> None:
+    """eu-west's flush is back before ap-southeast has the commit: what was told in between is gone, in every trial.
+
+    At the fault, ap-southeast holds what is older than one far way; told was what is older than a near round trip and
+    a flush of 1.2 ms to 2.6 ms.
+    """
+    study = _study(WRONG_ORDER)
+    _lost_what_only_eu_west_had(study)
+
+
+def _lost_what_only_eu_west_had(study: Results) -> None:
+    told_s = FAR_S - 2 * NEAR_S
+    lost = _lost(study)
+    assert lost.min() >= 1.0
+    assert np.all(lost >= np.floor(RATE_PER_S * (told_s - 0.0036)) - 1.0)
+    assert np.all(lost <= RATE_PER_S * (told_s - 0.0012) + 1.0)
+
+
+def test_the_most_advanced_of_those_in_reach_can_be_the_wrong_one() -> None:
+    """ANY 1 of 2 with one of two in reach (1 + 1 = 2): the standby that acknowledged is lost at the same moment."""
+    fault = (
+        "  - {kind: region-loss, region: us-east, at: random, lasts: permanent, connections: hang, in_flight: lost}",
+        "  - {kind: region-loss, region: us-east, at: 300.37s, lasts: permanent, connections: hang, in_flight: lost}\n"
+        "  - {kind: region-loss, region: eu-west, at: 300.37s, lasts: permanent, connections: hang, in_flight: lost}",
+    )
+    watched = ("detect: {from: [eu-west, ap-southeast],", "detect: {from: ap-southeast,")
+    _lost_what_only_eu_west_had(_study(fault, watched))
+
+
+def test_asynchronous_commits_lose_what_was_on_the_wire() -> None:
+    """One way's worth of commits, less the flush before the acknowledgement, in every trial."""
+    study = _study(NO_QUORUM)
+    lost = _lost(study)
+    assert lost.min() >= np.floor(RATE_PER_S * (NEAR_S - 0.0008)) - 1.0
+    assert lost.max() <= RATE_PER_S * NEAR_S + 1.0
+    assert study.values_of(of_store("data_loss_s")).max() <= NEAR_S + 1e-9
