@@ -6,7 +6,7 @@ JOBS   ?= 2
 SCENARIO ?= scenarios/active-passive/bookstore-region-loss.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help run test verify lint format bench bench-quick docs schema clean
+.PHONY: help run test verify lint format bench bench-quick docs schema validate clean
 
 help:  ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -56,6 +56,9 @@ docs: $(VENV)/.installed  ## write the generated pages of docs/
 schema: $(VENV)/.installed  ## write the JSON Schema of scenario files
 	$(BIN)/mrsim schema > scenarios/mrsim.schema.json.new
 	mv scenarios/mrsim.schema.json.new scenarios/mrsim.schema.json
+
+validate: $(VENV)/.installed-dev  ## predict the measurements again and write docs/validation.md
+	$(BIN)/python -m docs.validate
 
 clean:  ## remove what make made
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
