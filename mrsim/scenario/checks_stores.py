@@ -88,12 +88,11 @@ def _check_failover(store: Store, failover: Failover, path: Path, scenario: Scen
     standbys = [standby.region for standby in store.standbys]
     if not standbys:
         document.add(path, "there is no standby to promote", "write standbys: [...] or leave failover out", key=True)
-    lease = isinstance(failover.decide, DecideLease)
-    if failover.detect is None and not lease:
-        document.add(
-            (*path, "detect"), "'detect' is missing", "a decision needs probers: detect: {from: [eu-west], every: 10s}"
-        )
-    if failover.detect is not None and lease:
+    lease, by_health = isinstance(failover.decide, DecideLease), store.endpoint.moved_by == "health"
+    if failover.detect is None and (by_health or not lease):
+        who = "a decision needs probers" if not lease else "an endpoint that follows health checks at its pace"
+        document.add((*path, "detect"), "'detect' is missing", f"{who}: detect: {{from: [eu-west], every: 10s}}")
+    if failover.detect is not None and lease and not by_health:
         document.add(
             (*path, "detect"), "a lease needs no probers: they would have no effect", "leave detect out", key=True
         )

@@ -139,6 +139,21 @@ def test_an_old_primary_that_starts_as_one_splits_where_the_record_follows_healt
     assert episodes["trial"].nunique() / promoted.sum() >= 0.99
 
 
+def test_the_return_splits_a_second_time_where_the_cut_has_split_before() -> None:
+    """Isolated, us-east takes writes until its slow self-check stops it; healed, it starts as a primary again."""
+    scenario = variant(
+        "isolation-lease-gate-only",
+        ("    failover:\n", "    failover:\n      detect: {from: eu-west, every: 10s, fails: 3, timeout: 4s}\n"),
+        ("moved_by: controller, takes: 1s..5s", "moved_by: health"),
+        ("on_return: rejoins", "on_return: starts-as-primary"),
+        (SELF_CHECK, SELF_CHECK.replace("every: 10s", "every: 60s")),
+    )
+    study = _study(scenario)
+    promoted = _values(study, "promoted") > 0.0
+    assert promoted.all()
+    assert (_values(study, "split_brain_episodes")[promoted] == 2.0).mean() >= 0.99
+
+
 @pytest.mark.parametrize("name", ["region-return-stays-down", "region-return-rejoins"])
 def test_an_old_primary_that_asks_first_does_not_split(name: str) -> None:
     study = _study(variant(name), trials=200)

@@ -423,3 +423,15 @@ class TestFiles:
         file = tmp_path / "dos.yaml"
         file.write_bytes(GOOD.replace("\n", "\r\n").encode())
         assert load(file).path == str(file)
+
+
+def test_an_endpoint_that_follows_health_needs_the_timing_of_its_checks() -> None:
+    """Under a lease too, which has no probers of its own: else nothing would ever move the endpoint."""
+    detect = "      detect: {from: [eu-west, ap-southeast], every: 10s, fails: 3, timeout: 4s}\n"
+    leased = GOOD.replace("{by: automatic, max_lag: 10s}", "{by: lease, voters: [us-east, eu-west, arbiter]}")
+    healthy = leased.replace("moved_by: gitops, takes: 30s..60s", "moved_by: health")
+    (problem,) = [problem for problem in problems_of(healthy.replace(detect, "")) if "detect" in problem.where]
+    assert problem.where == "stores.orders-db.failover.detect"
+    assert "missing" in problem.message
+    assert "follows health" in problem.hint
+    assert loads(healthy.replace("      fence: {through: cloud-api, takes: 5s..15s}\n", ""))
