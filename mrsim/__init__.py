@@ -19,15 +19,17 @@ if TYPE_CHECKING:
     from mrsim.report import plots as plot
     from mrsim.scenario.loader import load, loads
     from mrsim.scenario.model import Scenario
+    from mrsim.study.compare import compare
     from mrsim.study.results import Results
     from mrsim.study.run import run
 
-__all__ = ["Results", "Scenario", "__version__", "calibrate", "load", "loads", "plot", "run"]
+__all__ = ["Results", "Scenario", "__version__", "calibrate", "compare", "load", "loads", "plot", "run"]
 
 _HOMES = {
     "Results": ("mrsim.study.results", "Results"),
     "Scenario": ("mrsim.scenario.model", "Scenario"),
     "calibrate": ("mrsim.calibrate", None),
+    "compare": ("mrsim.study.compare", "compare"),
     "load": ("mrsim.scenario.loader", "load"),
     "loads": ("mrsim.scenario.loader", "loads"),
     "plot": ("mrsim.report.plots", None),

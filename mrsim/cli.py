@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from mrsim.calibrate.commands import register
+from mrsim.commands.compare import register_compare
 from mrsim.commands.options import NATURAL, SEED, SET, study_options
 from mrsim.errors import InvalidScenarios, MrsimError, ScenarioError, SimulationError
 from mrsim.version import __version__
@@ -363,3 +364,4 @@ def _readable(path: Path) -> None:
 
 
 register(commands, study_options, _load, _study)
+register_compare(commands, _load, _study)

@@ -18,6 +18,8 @@ import numpy as np
 from numpy.random import Philox
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
 UNIFORMS_PER_BLOCK = 4
@@ -78,6 +80,14 @@ class Draws:
         blocks = -(-width // UNIFORMS_PER_BLOCK)
         parts = [self.block(name, occasion + index) for index in range(blocks)]
         return np.concatenate(parts, axis=1)[:, :width] if blocks > 1 else parts[0][:, :width]
+
+
+def resample_counts(seed: int, name: str, size: int, rounds: int) -> Iterator[NDArray[np.int64]]:
+    """Yield for each of ``rounds`` bootstrap samples how often each of ``size`` things is in it, shape ``(size,)``."""
+    bits = Philox(key=key_of(seed, name))
+    for _ in range(rounds):
+        drawn = ((bits.random_raw(size) >> np.uint64(11)).astype(np.float64) * _TO_UNIT * size).astype(np.int64)
+        yield np.bincount(drawn, minlength=size)
 
 
 def fresh_seed() -> int:

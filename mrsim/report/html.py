@@ -46,7 +46,7 @@ _WORDS = {"passed": "passed", "failed": "FAILED", "inconclusive": "inconclusive"
 
 def scenario_html(scenario: Scenario) -> str:
     """Return a scenario: its regions, its faults as sentences, its budgets."""
-    parts = [_title(scenario.name, scenario.summary), _topology(scenario)]
+    parts = [title(scenario.name, scenario.summary), _topology(scenario)]
     if scenario.stores:
         parts.append(_list("Stores", (f"{name}: {store_sentence(store)}" for name, store in scenario.stores.items())))
     horizon = f"watched for {duration(scenario.horizon)}"
@@ -55,8 +55,8 @@ def scenario_html(scenario: Scenario) -> str:
         (escape(budget.key), escape(budget.text), escape("" if budget.level == "error" else budget.level))
         for budget in scenario.budgets
     ]
-    parts.append(_table("Budgets", ("budget", "limit", ""), rows))
-    return _box(parts)
+    parts.append(table("Budgets", ("budget", "limit", ""), rows))
+    return box(parts)
 
 
 def results_html(results: Results) -> str:
@@ -64,35 +64,35 @@ def results_html(results: Results) -> str:
     scenario = results.scenario
     asked = results.provenance.get("trials_asked", results.n)
     trials = f"{results.n} trials" if results.n == asked else f"{results.n} of {asked} trials (interrupted)"
-    parts = [_title(scenario.name, f"{trials}, seed {results.seed}, horizon {duration(scenario.horizon)}")]
+    parts = [title(scenario.name, f"{trials}, seed {results.seed}, horizon {duration(scenario.horizon)}")]
     parts.append("".join(map(_badge, results.checks)) or '<span class="mrsim-dim">no budgets</span>')
     parts.append(
-        _table("", ("metric", "trials", "unfinished", *(f"{q} of trials" for q in QUANTILES)), _metric_rows(results))
+        table("", ("metric", "trials", "unfinished", *(f"{q} of trials" for q in QUANTILES)), _metric_rows(results))
     )
     flags = [
-        (escape(store), escape(flag.label), _number(estimate_text("flag", flag.rate)))
+        (escape(store), escape(flag.label), number_cell(estimate_text("flag", flag.rate)))
         for store, rows in flag_rows(results)
         for flag in rows
     ]
-    parts.append(_table("", ("store", "what happened", "in how many trials, 90 % interval"), flags))
+    parts.append(table("", ("store", "what happened", "in how many trials, 90 % interval"), flags))
     rows = "".join(
         f"<tr><td>{escape(str(k))}</td><td>{escape(str(v))}</td></tr>" for k, v in results.provenance.items()
     )
-    table = f'<table class="mrsim-table">{rows}</table>'
-    parts.append(f'<details class="mrsim-details"><summary>provenance</summary>{table}</details>')
-    return _box(parts)
+    origin = f'<table class="mrsim-table">{rows}</table>'
+    parts.append(f'<details class="mrsim-details"><summary>provenance</summary>{origin}</details>')
+    return box(parts)
 
 
 def trace_html(trace: Trace) -> str:
     """Return one trial: lanes of who could write, and its events."""
     fault = f"first fault at {duration(trace.fault_s)}" if isfinite(trace.fault_s) else "no fault within the horizon"
-    parts = [_title(f"trial {trace.trial}", f"seed {trace.seed}, {fault}"), lanes_svg(trace)]
+    parts = [title(f"trial {trace.trial}", f"seed {trace.seed}, {fault}"), lanes_svg(trace)]
     heads = ("#", "after the fault", "what", "where", "cause", "took", "spent on", "note")
     rows = [tuple(map(escape, row)) for row in event_rows(trace)]
-    parts.append(_table("", heads, rows[:MOST_EVENTS]))
+    parts.append(table("", heads, rows[:MOST_EVENTS]))
     if len(rows) > MOST_EVENTS:
         parts.append(f'<div class="mrsim-dim">and {len(rows) - MOST_EVENTS} more events</div>')
-    return _box(parts)
+    return box(parts)
 
 
 def _metric_rows(results: Results) -> list[tuple[str, ...]]:
@@ -106,9 +106,9 @@ def _metric_row(row: QuantileRow) -> tuple[str, ...]:
     for quantile in QUANTILES:
         estimate = row.estimates[quantile]
         interval = f'<br><span class="mrsim-dim">{escape(interval_text("duration", estimate))}</span>'
-        cells.append(_number(value_text("duration", estimate), interval))
+        cells.append(number_cell(value_text("duration", estimate), interval))
     unfinished = share(row.unfinished) if row.n else "no effect"
-    return (escape(pretty_column(row.column)), _number(str(row.n)), _number(unfinished), *cells)
+    return (escape(pretty_column(row.column)), number_cell(str(row.n)), number_cell(unfinished), *cells)
 
 
 def _badge(check: Check) -> str:
@@ -132,10 +132,11 @@ def _topology(scenario: Scenario) -> str:
             f"{name} ({share(cohort.share)})" for name, cohort in scenario.clients.items() if cohort.near == region
         ]
         rows.append(tuple(escape(text) for text in (region, ", ".join(nodes), ", ".join(services), ", ".join(people))))
-    return _table("", ("region", "database nodes", "services", "clients near"), rows)
+    return table("", ("region", "database nodes", "services", "clients near"), rows)
 
 
-def _title(name: str, more: str) -> str:
+def title(name: str, more: str) -> str:
+    """Return a name in bold and what follows it."""
     return f'<div><b>{escape(name)}</b> <span class="mrsim-dim">{escape(more)}</span></div>'
 
 
@@ -144,19 +145,21 @@ def _list(title: str, sentences: Iterable[str]) -> str:
     return f'<div>{escape(title)}</div><ul class="mrsim-list">{items}</ul>'
 
 
-def _table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(caption: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return a table of cells that are HTML already."""
     if not rows:
-        return f"<div>{escape(title)}: none</div>" if title else ""
+        return f"<div>{escape(caption)}: none</div>" if caption else ""
     head = "".join(f"<th>{escape(text)}</th>" for text in heads)
     body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
-    caption = f"<div>{escape(title)}</div>" if title else ""
-    return f'{caption}<table class="mrsim-table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+    above = f"<div>{escape(caption)}</div>" if caption else ""
+    return f'{above}<table class="mrsim-table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
 
 
-def _number(text: str, more: str = "") -> str:
+def number_cell(text: str, more: str = "") -> str:
+    """Return a number that keeps to one line, and HTML to follow it."""
     return f'<span class="mrsim-number">{escape(text)}{more}</span>'
 
 
-def _box(parts: Iterable[str]) -> str:
+def box(parts: Iterable[str]) -> str:
+    """Return parts of HTML as one answer of a notebook."""
     return f'{_STYLE}<div class="mrsim-box">{"".join(parts)}</div>'

@@ -47,7 +47,7 @@ def document(results: Results) -> dict[str, Any]:
         "horizon_s": scenario.horizon,
         "checks": [_check(check) for check in results.checks],
         "metrics": [_metric(results, str(column)) for column in results.trials.columns if metric_of(str(column))],
-        "phases": [_finite(asdict(table)) for table in phase_tables(results)],
+        "phases": [finite(asdict(table)) for table in phase_tables(results)],
         "faults": faults,
         "assumptions": [entry.model_dump() for entry in assumption_rows(scenario.assumptions)],
         "replay": {"seed": results.seed, "trial": trial, "why": why},
@@ -72,7 +72,7 @@ def _metric(results: Results, column: str) -> dict[str, Any]:
 
 def _estimate(estimate: Estimate) -> dict[str, Any]:
     names = ("value_low", "value_high", "low", "high", "confidence", "reason")
-    entry: dict[str, Any] = _finite({name: getattr(estimate, name) for name in names})
+    entry: dict[str, Any] = finite({name: getattr(estimate, name) for name in names})
     return entry
 
 
@@ -93,8 +93,10 @@ def _check(check: Check) -> dict[str, Any]:
     }
 
 
-def _finite(value: Any) -> Any:
-    """Return JSON data without infinities and NaN."""
+def finite(value: Any) -> Any:
+    """Return JSON data without infinities and NaN: they become ``null``."""
     if isinstance(value, dict):
-        return {name: _finite(entry) for name, entry in value.items()}
+        return {name: finite(entry) for name, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(entry) for entry in value]
     return None if isinstance(value, float) and not isfinite(value) else value

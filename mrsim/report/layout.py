@@ -73,6 +73,10 @@ class Page:
             text.append(_printable(part) if isinstance(part, str) else part)
         self._console.print(Padding(text, (0, 0, 0, indent)) if indent else text)
 
+    def command(self, text: str, indent: int = 2) -> None:
+        """Print a line to be typed or copied: never broken, however narrow the page is."""
+        self._console.print(Text(" " * indent + _printable(text)), no_wrap=True, overflow="ignore", crop=False)
+
     def table(self, columns: Sequence[Column], rows: Sequence[Sequence[Cell]], indent: int = 2) -> None:
         """Print a table; columns whose cells are all empty are left out, and nothing is ever cut off.
 

@@ -122,7 +122,7 @@ def ecdf(results: Results, metric: str = "rto", ax: Axes | None = None, *, label
     ax.set_xlim(0, right)
     ax.set_xlabel(f"{pretty_column(column)}{f' ({unit})' if unit else ''}")
     ax.set_ylabel("share of trials")
-    ax.yaxis.set_major_formatter(_percent())
+    ax.yaxis.set_major_formatter(percent())
     ax.grid(visible=True, alpha=0.25)
     ax.legend(loc="best", framealpha=0.9, edgecolor="none")
     return ax
@@ -182,7 +182,7 @@ def restored(
     ax.set_xlabel(f"time since the fault ({unit})")
     ax.set_ylabel("affected traffic served again")
     ax.set_title("mean, and the band of 5 % to 95 % of trials", loc="right", fontsize="small")
-    ax.yaxis.set_major_formatter(_percent())
+    ax.yaxis.set_major_formatter(percent())
     ax.grid(visible=True, alpha=0.25)
     ax.legend(loc="lower right", framealpha=0.9, edgecolor="none")
     return ax
@@ -254,7 +254,8 @@ def _axes(ax: Axes | None, height: float = 4.0) -> Axes:
     return pyplot.subplots(figsize=(7.2, height), layout="constrained")[1]
 
 
-def _percent() -> Any:
+def percent() -> Any:
+    """Return the formatter of an axis of shares."""
     from matplotlib.ticker import PercentFormatter
 
     return PercentFormatter(xmax=1, decimals=0)
@@ -355,9 +356,9 @@ def pictures(results: Results) -> Iterator[tuple[str, bytes]]:
     services = [(table.service, table.op) for table in recovery_tables(results)]
     drawings: list[tuple[str, Callable[[Axes], Axes]]] = [("phases.png", _drawn(phases, results))]
     for column in _distributions(results):
-        drawings.append((f"ecdf-{_file_name(column)}.png", _drawn(ecdf, results, column)))
+        drawings.append((f"ecdf-{file_name(column)}.png", _drawn(ecdf, results, column)))
     for service, op in services:
-        drawings.append((f"restored-{_file_name(f'{service} {op}')}.png", _drawn(restored, results, service, op)))
+        drawings.append((f"restored-{file_name(f'{service} {op}')}.png", _drawn(restored, results, service, op)))
     for name, draw in drawings:
         figure = Figure(figsize=(7.2, 4.0), layout="constrained")
         try:
@@ -381,13 +382,13 @@ def _distributions(results: Results) -> list[str]:
     return [table.rows[min(1, len(table.rows) - 1)].column for table in recovery_tables(results)]
 
 
-def _file_name(text: str) -> str:
+def file_name(text: str) -> str:
     """Return a text as part of a file's name."""
     return "-".join(re.findall(r"[A-Za-z0-9_]+", text))
 
 
 def sheet(columns: int, size: tuple[float, float]) -> tuple[Figure, list[Axes]]:
-    """Return a figure that belongs to nobody else, and its axes side by side, for pictures that are drawn elsewhere."""
+    """Return a figure that belongs to nobody else, and its axes side by side, for pictures drawn elsewhere."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=size, layout="constrained")

@@ -101,7 +101,7 @@ def check_report(
         blamed = next((check for check in own if check.verdict == "failed" and check.worst_trials), None)
         if blamed is not None:
             line = command_line(path, results.scenario.settings)
-            page.line(f"mrsim trace {line} --seed {results.seed} --trial {blamed.worst_trials[0]}", indent=2)
+            page.command(f"mrsim trace {line} --seed {results.seed} --trial {blamed.worst_trials[0]}")
     page.line(_tally(checks))
     return page.text()
 
@@ -318,4 +318,4 @@ def _replay(page: Page, results: Results) -> None:
     trial, why = replay_trial(results)
     page.line()
     page.line(f"seed {results.seed}; {why}:")
-    page.line(f"mrsim trace {results.scenario.command_line} --seed {results.seed} --trial {trial}", indent=2)
+    page.command(f"mrsim trace {results.scenario.command_line} --seed {results.seed} --trial {trial}")

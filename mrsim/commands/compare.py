@@ -1,0 +1,123 @@
+"""The command ``compare``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mrsim.commands.options import SET, study_options
+
+if TYPE_CHECKING:
+    from mrsim.scenario.model import Scenario
+    from mrsim.scenario.settings import Setting
+    from mrsim.study.results import Results
+
+    Load = Callable[[Path, Sequence[Setting]], Scenario]
+    Study = Callable[[Scenario, int, int | None, int | None], tuple[Results | None, bool]]
+
+_PATH = click.Path(path_type=Path)
+_INTERRUPTED = 130
+_CODES = (
+    "Exit codes: 0 compared, 2 usage, an invalid scenario or a metric that is not in all of them, 4 internal error, "
+    "130 interrupted."
+)
+
+
+def _variants(
+    _context: click.Context, _option: click.Parameter, given: tuple[str, ...]
+) -> tuple[tuple[Setting, ...], ...]:
+    """Read ``--variant 'PATH=VALUE; PATH=VALUE'``."""
+    from mrsim.scenario.settings import SettingError, read_setting
+
+    try:
+        return tuple(tuple(read_setting(part) for part in text.split(";") if part.strip()) for text in given)
+    except SettingError as error:
+        message = f"{error} ({error.hint})"
+        raise click.BadParameter(message) from error
+
+
+def register_compare(commands: click.Group, load: Load, study: Study) -> None:
+    """Add the command to a command line.
+
+    Parameters
+    ----------
+    commands
+        The group it is added to.
+    load, study
+        Read a scenario, and run a study with progress; what goes wrong leaves with the command line's exit codes.
+    """
+
+    @commands.command("compare", epilog=_CODES)
+    @click.argument("files", type=_PATH, nargs=-1, required=True, metavar="FILE...")
+    @click.option(
+        "--variant",
+        "variants",
+        multiple=True,
+        callback=_variants,
+        metavar="PATH=VALUE[;...]",
+        help="Also the first file with these changes; repeatable.",
+    )
+    @click.option(
+        "--metric",
+        "metrics",
+        multiple=True,
+        metavar="METRIC",
+        help="Compare this, such as rto{...} as in a budget; repeatable.",
+    )
+    @SET
+    @study_options
+    @click.option("--json", "json_path", type=_PATH, metavar="PATH", help="Also write the comparison as JSON.")
+    @click.option("--plot", "plot_path", type=_PATH, metavar="DIR", help="Also write pictures (PNG).")
+    def compare_command(
+        files: tuple[Path, ...],
+        variants: tuple[tuple[Setting, ...], ...],
+        metrics: tuple[str, ...],
+        settings: tuple[Setting, ...],
+        trials: int,
+        seed: int | None,
+        workers: int | None,
+        json_path: Path | None,
+        plot_path: Path | None,
+    ) -> int:
+        """Run several scenarios through the same outages and compare each with the first.
+
+        The draws of everything that has the same name in the files are the same, so differences show in few trials.
+        Variants of one file need no new file: mrsim compare a.yaml --variant dns.shop.ttl=30s. A --set changes every
+        posture.
+        """
+        from mrsim.report.comparison import comparison_json, comparison_report
+        from mrsim.report.outputs import Outputs, write_named
+        from mrsim.report.terminal import page_of
+        from mrsim.rng import fresh_seed
+        from mrsim.study.asked import measuring
+        from mrsim.study.compare import assembled, labels_of
+
+        outputs = Outputs(json_path, None, plot_path)
+        scenarios = [load(file, settings) for file in files]
+        scenarios += [load(files[0], (*settings, *variant)) for variant in variants]
+        if len(scenarios) < 2:
+            message = "one posture is nothing to compare: name a second file or a --variant"
+            raise click.UsageError(message)
+        seed = fresh_seed() if seed is None else seed
+        studies = []
+        for scenario in measuring(scenarios, metrics):
+            results, interrupted = study(scenario, trials, seed, workers)
+            if results is None or interrupted:
+                click.echo("mrsim: interrupted: nothing was compared", err=True)
+                return _INTERRUPTED
+            studies.append(results)
+        comparison = assembled(scenarios, studies, labels_of(scenarios), metrics)
+        if outputs.json is not None:
+            write_named(outputs.json, comparison_json(comparison).encode())
+        if outputs.plots is not None:
+            from mrsim.report.comparison_plots import comparison_pictures
+
+            for name, png in comparison_pictures(comparison):
+                write_named(outputs.plots / name, png)
+        width, colour = page_of(sys.stdout)
+        click.echo(comparison_report(comparison, width=width, colour=colour), nl=False)
+        return 0

@@ -1,0 +1,112 @@
+"""Metrics and limits that are asked for beside a scenario's own budgets, read by the same grammar."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from mrsim.errors import Problem, ScenarioError
+from mrsim.metrics import BY_NAME
+from mrsim.scenario.budget_text import parse_budget
+from mrsim.study.provenance import provenance
+
+if TYPE_CHECKING:
+    from mrsim.scenario.budgets import Budget
+    from mrsim.scenario.model import Scenario
+    from mrsim.study.results import Results
+
+_KEY_AND_LIMIT = re.compile(r"\s*([^{}\s]+\s*(?:\{[^{}]*\})?)\s*:?\s*(.*?)\s*", re.DOTALL)
+_ANY_LIMIT = {"duration": "p95 < 1s", "count": "p95 < 1", "share": "p95 < 1%", "flag": "trials < 1%"}
+
+
+def limit_asked(scenario: Scenario, text: str) -> Budget:
+    """Return the budget of a text such as ``rto{service=orders, op=write, clients=95%} p95 < 5min``.
+
+    Raises
+    ------
+    ScenarioError
+        With what is wrong, and the way out.
+    """
+    match = _KEY_AND_LIMIT.fullmatch(text)
+    key, limit = match.groups() if match else (text, "")
+    try:
+        return parse_budget(key, limit, _names(scenario))
+    except ValueError as error:
+        raise ScenarioError([Problem(str(error), hint=getattr(error, "hint", ""))], text) from error
+
+
+def column_asked(scenario: Scenario, text: str) -> str:
+    """Return the per-trial column of a metric as a budget names it, such as ``rpo{store=orders-db}``.
+
+    Raises
+    ------
+    ScenarioError
+        With what is wrong, and the way out.
+    """
+    return _metric_asked(scenario, text).column
+
+
+def _metric_asked(scenario: Scenario, text: str) -> Budget:
+    metric = BY_NAME.get(text.partition("{")[0].strip())
+    try:
+        return parse_budget(text, _ANY_LIMIT[metric.kind if metric else "duration"], _names(scenario))
+    except ValueError as error:
+        raise ScenarioError([Problem(str(error), hint=getattr(error, "hint", ""))], text) from error
+
+
+def measuring(
+    scenarios: Sequence[Scenario], metrics: Iterable[str] = (), limits: Iterable[Budget] = ()
+) -> list[Scenario]:
+    """Return scenarios that all measure what is asked for, and what the budgets of any of them name.
+
+    Parameters
+    ----------
+    scenarios
+        Those to run.
+    metrics
+        As a budget names them.
+    limits
+        Budgets beside those of the scenarios.
+    """
+    wanted = [budget for scenario in scenarios for budget in scenario.budgets]
+    wanted += [_metric_asked(scenarios[0], text) for text in metrics]
+    wanted += list(limits)
+    every = {budget.column: budget.model_copy(update={"level": "off", "line": 0}) for budget in wanted}
+    prepared = []
+    for scenario in scenarios:
+        own = {budget.column for budget in scenario.budgets}
+        more = [budget for column, budget in every.items() if column not in own and _fits(scenario, budget)]
+        prepared.append(scenario.model_copy(update={"budgets": (*scenario.budgets, *more)}) if more else scenario)
+    return prepared
+
+
+def as_asked(results: Results, scenario: Scenario) -> Results:
+    """Return results of a scenario that measured more, as those of the scenario itself."""
+    if results.scenario is scenario:
+        return results
+    asked = int(results.provenance["trials_asked"])
+    origin = provenance(scenario, seed=results.seed, trials_asked=asked, trials=results.n)
+    return replace(results, scenario=scenario, provenance=origin)
+
+
+def _fits(scenario: Scenario, budget: Budget) -> bool:
+    """Whether a scenario has what a budget of another one is about."""
+    labels = budget.labels
+    service = scenario.services.get(labels.get("service", ""))
+    if "service" in labels and service is None:
+        return False
+    if service is not None and "op" in labels and not (service.writes if labels["op"] == "write" else service.reads):
+        return False
+    known = {"store": set(scenario.stores), "from": {"all", *scenario.clients}}
+    return all(labels[name] in there for name, there in known.items() if name in labels)
+
+
+def _names(scenario: Scenario) -> dict[str, Any]:
+    """Return what the grammar of budgets looks names up in."""
+    return {
+        "services": {name: {"reads": one.reads, "writes": one.writes} for name, one in scenario.services.items()},
+        "stores": dict(scenario.stores),
+        "clients": dict(scenario.clients),
+    }
