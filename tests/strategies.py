@@ -135,9 +135,9 @@ def _failover(draw: st.DrawFn, regions: tuple[str, ...], primary: str, standbys:
             "rebuild": draw(durations(1, 120)),
         },
     }
-    if draw(st.booleans()):
-        failover["promote"]["order"] = _some(draw, tuple(standbys))
     if by != "lease":
+        if draw(st.booleans()):
+            failover["promote"]["order"] = _some(draw, tuple(standbys))
         failover["detect"] = _detect(draw, regions, primary)
         if draw(st.booleans()):
             failover["fence"] = _fence(draw, regions, primary)

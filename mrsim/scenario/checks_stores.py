@@ -100,7 +100,10 @@ def _check_failover(store: Store, failover: Failover, path: Path, scenario: Scen
         _check_detect(failover.detect, store, (*path, "detect"), scenario, document)
     if isinstance(failover.decide, DecideLease):
         _check_lease(failover.decide, (*path, "decide"), document)
-    if isinstance(failover.promote.order, tuple):
+        if failover.promote.order != "most-advanced":
+            message = "an order has no effect under a lease: the most advanced standby takes it"
+            document.add((*path, "promote", "order"), message, "leave order out", key=True)
+    elif isinstance(failover.promote.order, tuple):
         for index, region in enumerate(failover.promote.order):
             if region not in standbys:
                 at = (*path, "promote", "order", index)

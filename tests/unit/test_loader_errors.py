@@ -175,6 +175,13 @@ BROKEN = [
         "a lease needs no probers",
         "leave detect out",
     ),
+    (
+        "{by: automatic, max_lag: 10s}",
+        "{preset: patroni, voters: [us-east, arbiter]}",
+        "stores.orders-db.failover.promote.order",
+        "no effect under a lease",
+        "leave order out",
+    ),
     ("by: automatic", "by: lease, voters: [moon]", "stores.orders-db.failover.decide.voters[0]", "'moon'", "known"),
     ("by: automatic", "by: lease, preset: patrony", "stores.orders-db.failover.decide.preset", "patrony", "'patroni'"),
     (
@@ -434,4 +441,5 @@ def test_an_endpoint_that_follows_health_needs_the_timing_of_its_checks() -> Non
     assert problem.where == "stores.orders-db.failover.detect"
     assert "missing" in problem.message
     assert "follows health" in problem.hint
-    assert loads(healthy.replace("      fence: {through: cloud-api, takes: 5s..15s}\n", ""))
+    unordered = healthy.replace("{order: [eu-west, ap-southeast]}", "{}")
+    assert loads(unordered.replace("      fence: {through: cloud-api, takes: 5s..15s}\n", ""))
