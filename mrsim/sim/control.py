@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mrsim.sim import controller as core
+from mrsim.sim.signals import nobody_listens
 from mrsim.sim.world import CONTROL
 from mrsim.trace import INF, NO_EVENT
 
@@ -69,7 +70,7 @@ class Control:
         self._promotions = 0
         self._last_failover_s = -INF
         self._asking = False
-        self.on_new_primary: Callable[[int], None] = lambda _: None
+        self.on_new_primary: Callable[[int], None] = nobody_listens
         operator = decide.by == "operator"
         fence = failover.fence
         order = failover.promote.order
@@ -83,6 +84,10 @@ class Control:
             max_lag_s=decide.max_lag,
         )
         self.state = core.State(primary=database.current.region)
+
+    def close(self) -> None:
+        """Forget who listens."""
+        self.on_new_primary = nobody_listens
 
     def primary_known_in(self, region: str) -> str | None:
         """Return the name of the primary as this controller knows it; None while it cannot be asked, or cannot say."""

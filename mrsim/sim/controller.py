@@ -84,7 +84,10 @@ class State(NamedTuple):
 # Observations ------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+# Nobody changes an observation or an action once it is made; freezing them would double what making one costs.
+
+
+@dataclass(slots=True)
 class Verdict:
     """The probers' combined verdict changed; ``cooling`` says that the last failover was too recent."""
 
@@ -92,38 +95,38 @@ class Verdict:
     cooling: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class StepDone:
     """A step that takes time has ended."""
 
     stage: Stage
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Assessed:
     """The operator has a view; a misjudgement takes an unreachable primary for a gone one."""
 
     misjudged: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class FenceConfirmed:
     """The confirmation of a node's fence got through."""
 
     target: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class FenceUnconfirmed:
     """No confirmation within the time allowed."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class EvidenceTimeout:
     """The longest wait for evidence is over."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Candidate:
     """A standby as known to the controller: its last reported lag and position."""
 
@@ -132,24 +135,24 @@ class Candidate:
     position: tuple[int, float]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Candidates:
     """The standbys that answer now."""
 
     reachable: tuple[Candidate, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PromotionDone:
     """The candidate is writable."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PromotionFailed:
     """The candidate did not become primary."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class EndpointMoved:
     """The endpoint answers with the new primary."""
 
@@ -170,45 +173,45 @@ Observation = (
 # Actions -----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Begin:
     """Start a step that takes time; it ends with :class:`StepDone`, or :class:`Assessed` for the assessment."""
 
     stage: Stage
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AwaitEvidence:
     """Start the clock of the longest wait for evidence."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SendFence:
     """Send the fencing command."""
 
     target: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AskCandidates:
     """Ask all standbys for their positions, now and whenever paths change, until one is chosen."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Promote:
     """Command a standby to become primary."""
 
     region: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class MoveEndpoint:
     """Make the endpoint answer with the new primary."""
 
     region: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class StandDown:
     """Call everything off that is under way."""
 
@@ -239,7 +242,7 @@ def decide(policy: Policy, state: State, seen: Observation) -> _Step:
         case Candidates(reachable) if state.stage == Stage.CHOOSING:
             return _on_candidates(policy, state, reachable)
         case PromotionDone() if state.stage == Stage.PROMOTING:
-            return state._replace(stage=Stage.REDIRECTING), (MoveEndpoint(state.candidate),)
+            return _at(state, Stage.REDIRECTING), (MoveEndpoint(state.candidate),)
         case PromotionFailed() if state.stage == Stage.PROMOTING:
             return _choose(state._replace(tried=(*state.tried, state.candidate), candidate=""))
         case EndpointMoved() if state.stage == Stage.REDIRECTING:
@@ -251,16 +254,21 @@ def decide(policy: Policy, state: State, seen: Observation) -> _Step:
 def _on_verdict(policy: Policy, state: State, seen: Verdict) -> _Step:
     if seen.down and state.stage == Stage.WATCHING:
         if seen.cooling:
-            return state._replace(stage=Stage.COOLING), (Begin(Stage.COOLING),)
+            return _at(state, Stage.COOLING), (Begin(Stage.COOLING),)
         return _alarm(policy, state)
     if not seen.down and state.stage in BEFORE_COMMITMENT and not state.confirmed_gone:
         return State(primary=state.primary, round=state.round), (StandDown(),)
     return state, ()
 
 
+def _at(state: State, stage: Stage) -> State:
+    """Return the state in another stage."""
+    return State(stage, *state[1:])
+
+
 def _alarm(policy: Policy, state: State) -> _Step:
     first = Stage.PAGING if policy.operator else Stage.DELAYING
-    return state._replace(stage=first), (Begin(first),)
+    return _at(state, first), (Begin(first),)
 
 
 def _on_step(policy: Policy, state: State) -> _Step:
@@ -268,9 +276,9 @@ def _on_step(policy: Policy, state: State) -> _Step:
         case Stage.COOLING:
             return _alarm(policy, state)
         case Stage.PAGING:
-            return state._replace(stage=Stage.ACKNOWLEDGING), (Begin(Stage.ACKNOWLEDGING),)
+            return _at(state, Stage.ACKNOWLEDGING), (Begin(Stage.ACKNOWLEDGING),)
         case Stage.ACKNOWLEDGING:
-            return state._replace(stage=Stage.ASSESSING), (Begin(Stage.ASSESSING),)
+            return _at(state, Stage.ASSESSING), (Begin(Stage.ASSESSING),)
         case Stage.DELAYING:
             return _on_assessed(policy, state)
         case Stage.FENCE_PAUSE:
@@ -288,7 +296,7 @@ def _on_assessed(policy: Policy, state: State) -> _Step:
         waits = policy.requires_gone and policy.then != "block"
         return state, (*actions, AwaitEvidence()) if waits else actions
     if policy.requires_gone and not believes:
-        return state._replace(stage=Stage.AWAITING_EVIDENCE), (AwaitEvidence(),)
+        return _at(state, Stage.AWAITING_EVIDENCE), (AwaitEvidence(),)
     return _choose(state)
 
 
@@ -302,15 +310,15 @@ def _on_unconfirmed(policy: Policy, state: State) -> _Step:
         return _fence(state)
     match policy.then:
         case "block":
-            return state._replace(stage=Stage.FENCE_PAUSE), (Begin(Stage.FENCE_PAUSE),)
+            return _at(state, Stage.FENCE_PAUSE), (Begin(Stage.FENCE_PAUSE),)
         case "proceed":
             return _choose(state)
         case "operator-override":
-            return state._replace(stage=Stage.OVERRIDING), (Begin(Stage.OVERRIDING),)
+            return _at(state, Stage.OVERRIDING), (Begin(Stage.OVERRIDING),)
 
 
 def _choose(state: State) -> _Step:
-    return state._replace(stage=Stage.CHOOSING), (AskCandidates(),)
+    return _at(state, Stage.CHOOSING), (AskCandidates(),)
 
 
 def _on_candidates(policy: Policy, state: State, reachable: tuple[Candidate, ...]) -> _Step:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mrsim.sim.commit import Acknowledgement, Member, acknowledge
-from mrsim.sim.signals import Signal
+from mrsim.sim.signals import Signal, nobody_listens
 from mrsim.sim.world import DATABASE
 from mrsim.trace import INF, NO_EVENT, History
 
@@ -68,6 +68,11 @@ class Database:
     def listen(self, listener: Callable[[int], None]) -> None:
         """Call ``listener(cause)`` whenever a node's state has changed."""
         self._listeners.append(listener)
+
+    def close(self) -> None:
+        """Forget who listens."""
+        self._listeners.clear()
+        self.streaming.on_change = nobody_listens
 
     def on_line(self, history: int, position_s: float) -> bool:
         """Return whether a position lies on the surviving history."""

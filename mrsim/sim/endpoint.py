@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mrsim.sim.world import ROUTING
@@ -61,16 +62,20 @@ class Endpoint:
         """
         self._moves += 1
         takes = self._world.sample(f"{self._name}/endpoint", self._model.takes, self._moves)
-
-        def edit() -> None:
-            if not self._network.both_ways(mover, self._model.authority):
-                self._waiting = edit
-                return
-            self._waiting = None
-            self._answer(target, cause)
-            done(self._event)
-
+        edit = partial(self._edit, target, mover, cause, done)
         self._world.at(self._world.now + takes, ROUTING, f"{self._name}/endpoint", edit)
+
+    def _edit(self, target: str, mover: str, cause: int, done: Callable[[int], None]) -> None:
+        if not self._network.both_ways(mover, self._model.authority):
+            self._waiting = partial(self._edit, target, mover, cause, done)
+            return
+        self._waiting = None
+        self._answer(target, cause)
+        done(self._event)
+
+    def close(self) -> None:
+        """Forget what waits for a path."""
+        self._waiting = None
 
     def _answer(self, target: str, cause: int) -> None:
         self.target = target

@@ -29,7 +29,13 @@ class Outcome(NamedTuple):
     passing_takes_s: float
 
 
-Steady = tuple[dict[str, Outcome], dict[str, float]]
+class Steady(NamedTuple):
+    """What probes see and how long reports take, place by place, and where the probers stand."""
+
+    seen: dict[str, Outcome]
+    delays: dict[str, float]
+    standing: tuple[str, ...]
+    places: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,11 +147,11 @@ class ProberGroup:
         self.down = self._initially_down = down
         self.probers: list[Prober] = []
         self._first_s: list[float] = []
+        if steady is not None:
+            self._seen, self._delays, self._standing, self._places = steady
+            return
         self._standing = tuple(sorted(places))
         self._places = tuple(dict.fromkeys(self._standing))
-        if steady is not None:
-            self._seen, self._delays = steady
-            return
         self._seen = {place: look(place) for place in self._places}
         self._delays = {place: delay(place) for place in self._places}
         if any(outcome.fails != float(down) for outcome in self._seen.values()):
@@ -155,7 +161,7 @@ class ProberGroup:
     @property
     def steady(self) -> Steady | None:
         """What probes see and how long reports take, if that is as reported and nothing has to be followed."""
-        return None if self._started else (self._seen, self._delays)
+        return None if self._started else Steady(self._seen, self._delays, self._standing, self._places)
 
     def reassess(self, cause: int) -> None:
         """Look again: what probes see, or whether reports get through, may have changed because of ``cause``."""
@@ -191,13 +197,15 @@ class ProberGroup:
         if not all(outcome.fails in {0.0, 1.0} for outcome in (*seen.values(), *self._seen.values())):
             return False
         self._started = True
-        flips = []
-        for place, start in self._starts(now):
-            self._first_s.append(start)
+        flips: list[float] = []
+        for place, starts in self._starts(now):
+            self._first_s += starts
             fails, failing_takes, passing_takes = seen[place]
-            if (fails == 1.0) != self.down and delays[place] < INF:
+            delay_s = delays[place]
+            if (fails == 1.0) != self.down and delay_s < INF:
                 takes, needed = (passing_takes, timing.recovers) if self.down else (failing_takes, timing.fails)
-                flips.append(start + (needed - 1) * timing.cycle_s(takes) + takes + delays[place])
+                before_last = (needed - 1) * timing.cycle_s(takes)
+                flips += [start + before_last + takes + delay_s for start in starts]
         self._seen, self._delays = seen, delays
         missing = len(self._standing) - timing.need + 1 if self.down else timing.need
         if len(flips) >= missing:
@@ -233,15 +241,15 @@ class ProberGroup:
     def _begin(self, now: float) -> None:
         """Set up the probers at the first instant at which they matter, each at a random fraction of its cycle."""
         self._started = True
-        self._first_s = [start for _, start in self._starts(now)]
+        self._first_s = [start for _, starts in self._starts(now) for start in starts]
         self._set_up()
 
-    def _starts(self, now: float) -> Iterator[tuple[str, float]]:
-        """Yield each prober's place and its next probe: a random fraction of its cycle from now."""
+    def _starts(self, now: float) -> Iterator[tuple[str, list[float]]]:
+        """Yield each place and its probers' next probes: a random fraction of their cycle from now."""
         for place in self._places:
             cycle = self._timing.cycle_s(self._seen[place].passing_takes_s)
-            for phase in self._world.uniforms(f"{self._name}/{place}", self._standing.count(place)):
-                yield place, now + phase * cycle
+            phases = self._world.uniforms(f"{self._name}/{place}", self._standing.count(place))
+            yield place, [now + phase * cycle for phase in phases]
 
     def _catch_up(self, now: float, *, instant: bool = False) -> None:
         """Account for the probes started before now, and for the reports delivered by now.

@@ -9,6 +9,7 @@ from mrsim.trace import INF, NO_EVENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from collections.abc import Set as AbstractSet
 
     from mrsim.scenario.model import Scenario
     from mrsim.sim.world import World
@@ -47,7 +48,12 @@ class Geometry:
             if point.inside is not None:
                 self._anchor[name] = point.inside
         self.places = tuple(self.home)
+        self.inside: dict[str, frozenset[str]] = {
+            region: frozenset(place for place, home in self.home.items() if home == region)
+            for region in scenario.regions
+        }
         self._cache: dict[tuple[str, str], float] = {}
+        self._bandwidths: dict[tuple[str, str], float] = {}
 
     def rtt_s(self, a: str, b: str) -> float:
         """Return the minimum round-trip time between two places, in seconds."""
@@ -56,6 +62,16 @@ class Geometry:
         if found is None:
             found = self._rtt_s(a, b)
             self._cache[key] = found
+        return found
+
+    def bandwidth(self, a: str, b: str) -> float:
+        """Return the bandwidth for WAL on a directed path that nothing degrades (infinite if unlimited)."""
+        key = (a, b)
+        found = self._bandwidths.get(key)
+        if found is None:
+            stated = self._network.wal_bandwidth
+            found = next((stated[key] for key in (f"{a}/{b}", f"{a}/*", f"*/{b}", "*/*") if key in stated), INF)
+            self._bandwidths[a, b] = found
         return found
 
     def _rtt_s(self, a: str, b: str) -> float:
@@ -91,7 +107,6 @@ class Network:
         self._world = world
         self.geometry = geometry
         self._base_loss = scenario.network.loss
-        self._bandwidth = scenario.network.wal_bandwidth
         self._cuts: dict[tuple[str, str], int] = {}
         self._dead: dict[str, list[str]] = {}
         self._gone: frozenset[str] = frozenset()
@@ -103,6 +118,10 @@ class Network:
     def listen(self, listener: Callable[[frozenset[str], int], None]) -> None:
         """Call ``listener(touched places, cause)`` after every change, in the order of registration."""
         self._listeners.append(listener)
+
+    def close(self) -> None:
+        """Forget who listens."""
+        self._listeners.clear()
 
     def alive(self, place: str) -> bool:
         """Return whether the place exists at this instant."""
@@ -150,11 +169,7 @@ class Network:
 
     def bandwidth(self, a: str, b: str) -> float:
         """Return the bandwidth left for WAL on the directed path, in bytes per second (infinite if unlimited)."""
-        rate = INF
-        for key in (f"{a}/{b}", f"{a}/*", f"*/{b}", "*/*"):
-            if key in self._bandwidth:
-                rate = self._bandwidth[key]
-                break
+        rate = self.geometry.bandwidth(a, b)
         for item in self._degraded.get((a, b), ()) if self._degraded else ():
             rate = min(rate, item.bandwidth)
         return rate
@@ -176,15 +191,15 @@ class Network:
     def lose(self, region: str, connections: str, cause: int, *, in_flight_lost: bool) -> None:
         """Take a region, and every place inside it, off the map."""
         self._dead.setdefault(region, []).append(connections)
-        self._gone |= self._inside(region)
-        self._announce(self._inside(region), cause, in_flight_lost=in_flight_lost)
+        self._gone |= self.geometry.inside[region]
+        self._announce(self.geometry.inside[region], cause, in_flight_lost=in_flight_lost)
 
     def restore(self, region: str, connections: str, cause: int) -> None:
         """Undo :meth:`lose`."""
         self._dead[region].remove(connections)
         if not self._dead[region]:
-            self._gone -= self._inside(region)
-        self._announce(self._inside(region), cause)
+            self._gone -= self.geometry.inside[region]
+        self._announce(self.geometry.inside[region], cause)
 
     def degrade(self, pairs: list[tuple[str, str]], item: Degradation, cause: int) -> None:
         """Worsen directed paths."""
@@ -199,10 +214,7 @@ class Network:
             self._degraded[pair].remove(item)
         self._announce({place for pair in pairs for place in pair}, cause)
 
-    def _inside(self, region: str) -> set[str]:
-        return {place for place, home in self.geometry.home.items() if home == region}
-
-    def _announce(self, touched: set[str], cause: int = NO_EVENT, *, in_flight_lost: bool = True) -> None:
+    def _announce(self, touched: AbstractSet[str], cause: int = NO_EVENT, *, in_flight_lost: bool = True) -> None:
         self.last_in_flight_lost = in_flight_lost
         places = frozenset(touched)
         for listener in self._listeners:

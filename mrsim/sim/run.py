@@ -65,7 +65,10 @@ class Simulator:
         except Exception as error:
             message = f"{type(error).__name__}: {error}"
             raise SimulationError(message, seed, trial, world.now) from error
-        return self._trace(world, parts, injector, seed, trial, stopped_early=stopped)
+        trace = self._trace(world, parts, injector, seed, trial, stopped_early=stopped)
+        world.clock.close()
+        parts.close()
+        return trace
 
     def _trace(
         self, world: World, parts: Parts, injector: Injector, seed: int, trial: int, *, stopped_early: bool

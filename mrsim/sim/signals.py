@@ -1,4 +1,4 @@
-"""On-off signals of the trace: when something held, and which events began and ended it."""
+"""On-off signals of the trace: when something held, and which events began and ended it; and listeners of changes."""
 
 from __future__ import annotations
 
@@ -25,3 +25,7 @@ class Signal:
             self.spans[-1].end_s = now_s
             self.spans[-1].ended_by = event
         return True
+
+
+def nobody_listens(_: int) -> None:
+    """Stand where a listener will be set."""

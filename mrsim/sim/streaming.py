@@ -128,6 +128,9 @@ class Streaming:
 
     def _path(self, source: Node, node: Node) -> tuple[float, float]:
         hops = self._hops(source, node)
+        if len(hops) == 1:
+            a, b = hops[0]
+            return self._network.bandwidth(a, b), self._network.one_way_s(a, b)
         return (
             min(self._network.bandwidth(a, b) for a, b in hops),
             sum(self._network.one_way_s(a, b) for a, b in hops) + self._remote_flush_s * (len(hops) - 1),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from heapq import heappush
+from itertools import count
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import simpy
 
-from mrsim.trace import INF, NO_EVENT, Event
+from mrsim.trace import NO_EVENT, Event
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,15 +24,15 @@ FAULT, NETWORK, DATABASE, HEALTH, CONTROL, ROUTING = range(6)
 class Timer(simpy.Event):
     """A callback at a point in time, which can be called off."""
 
-    def __init__(self, clock: Clock, name: str, action: Callable[[], None]) -> None:
-        # What SimPy's Timeout does, without its chain of constructors.
-        self.env = self._clock = clock
-        self.name = name
-        self.at_s = INF
-        self._ok = True
-        self._value = None
+    env: Clock
+    _ok = True
+    _value = None
+
+    def __init__(self, clock: Clock, action: Callable[[], None]) -> None:
+        # What SimPy's Timeout does, without its chain of constructors, and without a reference to itself.
+        self.env = clock
+        self.callbacks = _FIRE  # type: ignore[assignment]
         self._action: Callable[[], None] | None = action
-        self.callbacks = [self._fire]
 
     @property
     def pending(self) -> bool:
@@ -41,29 +43,38 @@ class Timer(simpy.Event):
         """Call it off; harmless if it has happened."""
         if self._action is not None:
             self._action = None
-            self._clock.pending -= 1
+            self.env.pending -= 1
 
-    def _fire(self, _: simpy.Event) -> None:
-        action = self._action
-        if action is not None:
-            self._action = None
-            self._clock.pending -= 1
-            action()
+
+def _fire(timer: Timer) -> None:
+    action = timer._action
+    if action is not None:
+        timer._action = None
+        timer.env.pending -= 1
+        action()
+
+
+_FIRE = (_fire,)
+"""The callbacks of every timer."""
 
 
 class Clock(simpy.Environment):
     """SimPy's environment, with events at equal times in the order of (priority, name) instead of insertion."""
 
     def __init__(self) -> None:
-        super().__init__()
+        # Not SimPy's own, which binds its event types to the environment, in cycles; no trial uses those.
+        self._now = 0.0
+        self._queue = []
+        self._eid = count()
+        self._active_proc = None
         self.pending = 0
 
     def at(self, when_s: float, priority: int, name: str, action: Callable[[], None]) -> Timer:
         """Call ``action`` at ``when_s``; never in the past."""
-        timer = Timer(self, name, action)
-        timer.at_s = when_s if when_s > self._now else self._now
+        timer = Timer(self, action)
         self.pending += 1
-        heappush(self._queue, (timer.at_s, priority, (name, next(self._eid)), timer))  # type: ignore[misc]
+        when_s = when_s if when_s > self._now else self._now
+        heappush(self._queue, (when_s, priority, (name, next(self._eid)), timer))  # type: ignore[misc]
         return timer
 
     def run_to(self, horizon_s: float) -> bool:
@@ -73,14 +84,26 @@ class Clock(simpy.Environment):
             self.step()
         return self.pending == 0
 
+    def close(self) -> None:
+        """Call off whatever is left."""
+        for *_, timer in self._queue:
+            timer.cancel()  # type: ignore[attr-defined]
+        self._queue.clear()
+
 
 class Sampler:
-    """Values of a chunk of trials, drawn by name and occasion, a whole chunk at a time."""
+    """Values of a chunk of trials, drawn by name and occasion, a whole chunk at a time.
+
+    Attributes
+    ----------
+    values, known
+        What has been drawn so far, of distributions and of uniforms: a list over the chunk's trials each.
+    """
 
     def __init__(self, draws: Draws) -> None:
         self.draws = draws
         self.values: dict[tuple[str, int], list[float]] = {}
-        self._uniforms: dict[tuple[str, int], list[float]] = {}
+        self.known: dict[tuple[str, int], list[float]] = {}
         self._wide: dict[tuple[str, int, int], list[list[float]]] = {}
 
     def value(self, row: int, name: str, dist: Distribution, occasion: int) -> float:
@@ -95,10 +118,10 @@ class Sampler:
     def uniform(self, row: int, name: str, occasion: int) -> float:
         """Return a uniform in (0, 1) for the trial in ``row``."""
         key = (name, occasion)
-        column = self._uniforms.get(key)
+        column = self.known.get(key)
         if column is None:
             column = self.draws.uniform(name, occasion).tolist()
-            self._uniforms[key] = column
+            self.known[key] = column
         return column[row]
 
     def uniforms(self, row: int, name: str, width: int, occasion: int) -> list[float]:
@@ -130,10 +153,8 @@ class World:
         self._sampler = sampler
         self._row = row
 
-    @property
-    def now(self) -> float:
-        """Seconds since the start of the trial."""
-        return self.clock._now
+    # read at every step of every component: a getter written in C takes half the time
+    now: float = property(attrgetter("clock._now"), doc="Seconds since the start of the trial.")  # type: ignore[assignment]
 
     def emit(self, kind: str, subject: str, cause: int = NO_EVENT, phase: str = "", note: str = "") -> int:
         """Write an event into the trace and return its index."""
@@ -151,7 +172,8 @@ class World:
 
     def uniform(self, name: str, occasion: int = 0) -> float:
         """Return this trial's uniform under ``name``."""
-        return self._sampler.uniform(self._row, name, occasion)
+        column = self._sampler.known.get((name, occasion))
+        return column[self._row] if column is not None else self._sampler.uniform(self._row, name, occasion)
 
     def uniforms(self, name: str, width: int, occasion: int = 0) -> list[float]:
         """Return ``width`` of this trial's uniforms under ``name``."""
