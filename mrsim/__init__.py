@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from mrsim.study.compare import compare
     from mrsim.study.results import Results
     from mrsim.study.run import run
+    from mrsim.study.sweep import sweep
 
-__all__ = ["Results", "Scenario", "__version__", "calibrate", "compare", "load", "loads", "plot", "run"]
+__all__ = ["Results", "Scenario", "__version__", "calibrate", "compare", "load", "loads", "plot", "run", "sweep"]
 
 _HOMES = {
     "Results": ("mrsim.study.results", "Results"),
@@ -34,6 +35,7 @@ _HOMES = {
     "loads": ("mrsim.scenario.loader", "loads"),
     "plot": ("mrsim.report.plots", None),
     "run": ("mrsim.study.run", "run"),
+    "sweep": ("mrsim.study.sweep", "sweep"),
 }
 """Public name: the module it lives in, and its name there (None: the module itself)."""
 

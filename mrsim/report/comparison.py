@@ -135,7 +135,16 @@ def _row(one: Difference, kind: Quantity) -> Row:
         one.estimand, f"{one.estimand} *"
     )
     a, b = (_side(unit, side, half) for side in (one.a, one.b))
-    return Row(name, a, b, _difference(unit, one, half), _interval(unit, one, half))
+    return Row(name, a, b, *difference_cells(kind, one))
+
+
+def difference_cells(kind: Quantity, one: Difference) -> tuple[str, str]:
+    """Return a difference and its interval, signed and to the digits that the interval supports."""
+    unit: Quantity = "share" if one.estimand == "exceeds" else kind
+    half = half_width(one.low, one.high)
+    value, interval = _difference(unit, one, half), _interval(unit, one, half)
+    # Only a duration in whole seconds is shown more coarsely than its interval.
+    return value, "[± < 1 s]" if half and interval == f"[{value}, {value}]" else interval
 
 
 def _side(kind: Quantity, side: tuple[float, float], half: float) -> str:
@@ -165,7 +174,7 @@ def signed(kind: Quantity, value: float, half: float = 0.0) -> str:
 
 def _interval(kind: Quantity, one: Difference, half: float) -> str:
     if isinf(one.low) and isinf(one.high):
-        return ""
+        return "" if isnan(one.value_low) else "[?]"
     low, high = (("?" if isinf(end) else signed(kind, end, half)) for end in (one.low, one.high))
     return f"[{low}, {high}]"
 

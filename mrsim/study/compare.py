@@ -127,7 +127,7 @@ class Comparison:
     @cached_property
     def columns(self) -> tuple[str, ...]:
         """Columns that are compared: those asked for, or those that budgets name and the usual ones that all have."""
-        return self.metrics or _usual_columns(self.studies)
+        return self.metrics or usual_columns(self.studies)
 
     @cached_property
     def only_in_some(self) -> tuple[str, ...]:
@@ -327,7 +327,7 @@ def _is_flag(column: str) -> bool:
     return metric is not None and metric.kind == "flag"
 
 
-def _usual_columns(studies: Sequence[Results]) -> tuple[str, ...]:
+def usual_columns(studies: Sequence[Results]) -> tuple[str, ...]:
     """Return the columns that budgets name, then the usual ones, as far as every study has them."""
     budgets = [budget for results in studies for budget in results.scenario.budgets if budget.level != "off"]
     wanted = [budget.column for budget in budgets]

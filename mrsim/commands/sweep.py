@@ -1,0 +1,123 @@
+"""The command ``sweep``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mrsim.commands.options import study_options
+
+if TYPE_CHECKING:
+    from mrsim.scenario.model import Scenario
+    from mrsim.scenario.settings import Setting
+    from mrsim.study.results import Results
+    from mrsim.study.sweep import Sweep
+    from mrsim.study.varied import Axis
+
+    Load = Callable[[Path, Sequence[Setting]], Scenario]
+    Study = Callable[[Scenario, int, int | None, int | None], tuple[Results | None, bool]]
+
+_PATH = click.Path(path_type=Path)
+_INTERRUPTED = 130
+_CODES = "Exit codes: 0 swept, 2 usage, or a point that is no valid scenario, 4 internal error, 130 interrupted."
+
+
+def _axes(_context: click.Context, _option: click.Parameter, given: tuple[str, ...]) -> tuple[Axis, ...]:
+    """Read ``--set PATH=A,B,...``."""
+    from mrsim.scenario.settings import SettingError
+    from mrsim.study.varied import read_axis
+
+    try:
+        return tuple(read_axis(text) for text in given)
+    except SettingError as error:
+        message = f"{error} ({error.hint})"
+        raise click.BadParameter(message) from error
+
+
+def register_sweep(commands: click.Group, load: Load, study: Study) -> None:
+    """Add the command to a command line; see :func:`mrsim.commands.compare.register_compare`."""
+
+    @commands.command("sweep", epilog=_CODES)
+    @click.argument("file", type=_PATH)
+    @click.option(
+        "--set",
+        "axes",
+        multiple=True,
+        required=True,
+        callback=_axes,
+        metavar="PATH=A,B,...",
+        help="Values to go through, such as dns.shop.ttl=30s,60s,300s; with several, every combination.",
+    )
+    @click.option(
+        "--metric",
+        "metrics",
+        multiple=True,
+        metavar="METRIC",
+        help="Show this, such as rpo{store=orders-db}; repeatable. Not given: what budgets name, and the usual.",
+    )
+    @study_options
+    @click.option("--csv", "csv_path", type=_PATH, metavar="PATH", help="Also write a tidy table.")
+    @click.option("--json", "json_path", type=_PATH, metavar="PATH", help="Also write the sweep as JSON.")
+    @click.option("--plot", "plot_path", type=_PATH, metavar="DIR", help="Also write lines and heat maps (PNG).")
+    def sweep_command(
+        file: Path,
+        axes: tuple[Axis, ...],
+        metrics: tuple[str, ...],
+        trials: int,
+        seed: int | None,
+        workers: int | None,
+        csv_path: Path | None,
+        json_path: Path | None,
+        plot_path: Path | None,
+    ) -> int:
+        """Run the scenario in FILE with every combination of some values, all under the same outages.
+
+        All combinations are read before any is run. Differences are to the first one, trial by trial.
+        """
+        from mrsim.report.outputs import Outputs
+        from mrsim.report.sweep import sweep_report
+        from mrsim.report.terminal import page_of
+        from mrsim.rng import fresh_seed
+        from mrsim.study.asked import as_asked, measuring
+        from mrsim.study.sweep import Point, Sweep, columns_asked, grid
+
+        Outputs(csv_path)
+        outputs = Outputs(json_path, None, plot_path)
+        scenario = load(file, ())
+        places = grid(scenario, axes)
+        seed = fresh_seed() if seed is None else seed
+        points: list[Point] = []
+        interrupted = False
+        for (values, variant), asked in zip(places, measuring([one for _, one in places], metrics), strict=True):
+            results, interrupted = study(asked, trials, seed, workers)
+            if results is None or interrupted:
+                break
+            points.append(Point(values, as_asked(results, variant)))
+        if points:
+            found = Sweep(axes, tuple(points), metrics=columns_asked(scenario, metrics))
+            _write(found, csv_path, outputs.json, outputs.plots)
+            width, colour = page_of(sys.stdout)
+            click.echo(sweep_report(found, width=width, colour=colour), nl=False)
+        if interrupted:
+            click.echo(f"mrsim: interrupted: {len(points)} of {len(places)} points were finished", err=True)
+            return _INTERRUPTED
+        return 0
+
+
+def _write(found: Sweep, csv_path: Path | None, json_path: Path | None, plot_path: Path | None) -> None:
+    from mrsim.report.outputs import write_named
+    from mrsim.report.sweep import sweep_json
+
+    if csv_path is not None:
+        write_named(csv_path, found.frame.to_csv(index=False).encode())
+    if json_path is not None:
+        write_named(json_path, sweep_json(found).encode())
+    if plot_path is not None:
+        from mrsim.report.sweep_plots import sweep_pictures
+
+        for name, png in sweep_pictures(found):
+            write_named(plot_path / name, png)
