@@ -183,7 +183,7 @@ def remarks(contrast: Contrast) -> list[str]:
     """Return what there is to say of single rows, and of the trials that count as zero or were left out."""
     said: dict[str, None] = {}
     for one in contrast.differences:
-        if one.reason and one.estimand != "exceeds" and not (one.estimand == "mean" and one.low == one.high):
+        if one.reason and one.estimand != "exceeds":
             more = f"; try --trials {one.needed_trials}" if one.needed_trials else ""
             said[f"{one.estimand}: {one.reason}{more}"] = None
     pairs = contrast.pairs

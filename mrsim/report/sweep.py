@@ -86,7 +86,7 @@ def cells(sweep: Sweep, point: Point, quantity: Quantity) -> tuple[str, str, str
     between = ("", "")
     if point is not sweep.points[0]:
         difference = sweep.difference(point, quantity.column)
-        same = difference.low == difference.value_low == difference.high == 0.0
+        same = difference.same and difference.value_low == 0.0
         between = ("none", "in any trial") if same else difference_cells(kind, difference)
     return value_text(kind, seen), interval_text(kind, seen), check.verdict if check else "", *between
 
@@ -94,7 +94,9 @@ def cells(sweep: Sweep, point: Point, quantity: Quantity) -> tuple[str, str, str
 def reasons(sweep: Sweep, quantity: Quantity) -> list[str]:
     """Return why some differences have no interval, each reason once."""
     found = [sweep.difference(point, quantity.column) for point in sweep.points[1:]]
-    return list(dict.fromkeys(one.reason for one in found if one.reason and isinf(one.low) and isinf(one.high)))
+    return list(
+        dict.fromkeys(one.reason for one in found if one.reason and not one.same and isinf(one.low) and isinf(one.high))
+    )
 
 
 def short_names(axes: tuple[Axis, ...]) -> list[str]:

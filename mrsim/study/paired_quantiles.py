@@ -55,7 +55,7 @@ def quantile_differences(
     list of list of Difference
         One list per column, one entry per quantile.
     """
-    sides = [[_Side(bound) for bound in (*each.a, *each.b)] for each in pairs]
+    sides = [[_Side(bound) for bound in _distinct(each)] for each in pairs]
     levels = [level_of(quantile) for quantile in quantiles]
     found = np.empty((resamples, len(pairs), len(levels), 2))
     sizes = {each.n for each in pairs if each.n}
@@ -63,10 +63,13 @@ def quantile_differences(
         columns = [index for index, each in enumerate(pairs) if each.n == size]
         for row, counts in enumerate(resample_counts(seed, "study/bootstrap", size, resamples)):
             for index in columns:
-                found[row, index] = np.transpose(_spread(*(side.quantiles(levels, counts) for side in sides[index])))
+                ends = [side.quantiles(levels, counts) for side in sides[index]]
+                found[row, index] = np.transpose(_spread(*_four(ends)))
     answers = []
     for index, each in enumerate(pairs):
-        points = [side.quantiles(levels) for side in sides[index]] if each.n else [np.full(len(levels), np.nan)] * 4
+        points = _four(
+            [side.quantiles(levels) for side in sides[index]] if each.n else [np.full(len(levels), np.nan)] * 2
+        )
         answers.append(
             [
                 _quantile_answer(name, [point[q] for point in points], found[:, index, q], each.n, confidence)
@@ -74,6 +77,15 @@ def quantile_differences(
             ]
         )
     return answers
+
+
+def _distinct(pairs: Pairs) -> list[NDArray[np.float64]]:
+    """Return the bounds of both sides; of pairs without unfinished trials, each side once."""
+    return [*pairs.a, *pairs.b] if pairs.unfinished else [pairs.a[0], pairs.b[0]]
+
+
+def _four(ends: list[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
+    return ends if len(ends) == 4 else [ends[0], ends[0], ends[1], ends[1]]
 
 
 class _Side:
