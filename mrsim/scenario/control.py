@@ -149,7 +149,9 @@ class SelfCheck(Model):
 class Failover(Model):
     """Everything between a dead primary and a living one."""
 
-    detect: Detect | None = Field(default=None, description="Probers; under a lease only the pace of an endpoint that follows health.")
+    detect: Detect | None = Field(
+        default=None, description="Probers; under a lease only the pace of an endpoint that follows health."
+    )
     decide: Decide = Field(description="Who decides, and on what evidence.")
     fence: Fence | None = Field(default=None, description="None: the old primary is not fenced.")
     promote: Promote = Field(description="How a standby becomes primary.")
