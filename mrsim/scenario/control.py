@@ -83,6 +83,9 @@ class DecideLease(Model):
     race_backoff: Seconds = Field(
         default=0.0, description="Candidates wait this long if the old primary's WAL still reaches them."
     )
+    status_timeout: Seconds = Field(
+        default=0.0, description="Longest wait of a candidate for the other members' positions; 0: it does not ask."
+    )
     clock_drift: Share = Field(
         default=0.0, description="Relative drift of the holder's clock (positive: it runs slow)."
     )

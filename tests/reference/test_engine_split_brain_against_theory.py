@@ -156,9 +156,10 @@ def test_a_lease_that_its_holder_enforces_never_overlaps() -> None:
     traces = _traces(_lease(), ISOLATION, trials=3000)
     assert sum(_overlap_s(trace) > 0.0 for trace in traces) == 0
     gaps = [_began_s(trace) - _stopped_s(trace) for trace in traces]
-    # 10 s, the key's removal (0.1 s to 1.1 s), the race (0.1 s to 0.3 s), the promotion (1 s).
-    assert min(gaps) > 11.2 - 1e-6
-    assert max(gaps) < 12.4 + 0.01
+    # 10 s, the key's removal (0.1 s to 1.1 s), candidates that ask the old primary in vain (2 s), the race (0.1 s to
+    # 0.3 s), the promotion (1 s).
+    assert min(gaps) > 13.2 - 1e-6
+    assert max(gaps) < 14.4 + 0.01
     # The last renewal was up to one loop ago.
     given_up = np.array([_stopped_s(trace) for trace in traces]) - AT_S
     assert stats.kstest(given_up, stats.uniform(10.0, 10.0).cdf).pvalue > ALPHA
@@ -195,7 +196,7 @@ def test_a_watchdog_stops_a_database_without_its_agent() -> None:
 
 def test_a_lease_that_only_gates_promotion_fences_nobody() -> None:
     for trace in _traces(_lease(enforced_by="nobody"), ISOLATION, trials=1000):
-        assert AT_S + 20.0 < _began_s(trace) < AT_S + 33.0
+        assert AT_S + 22.0 < _began_s(trace) < AT_S + 35.0
         assert _overlap_s(trace) == pytest.approx(HORIZON_S - _began_s(trace), abs=1e-6)
 
 
