@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mrsim.sim.nodes import Node, Upstream
-from mrsim.sim.wal import LARGEST_TICK_S, Stream, next_connection_s, next_retransmission_s, timer_starts_s
+from mrsim.sim.wal import (
+    LARGEST_TICK_S,
+    Stream,
+    next_connection_s,
+    next_retransmission_s,
+    slow_start_s,
+    timer_starts_s,
+)
 from mrsim.sim.world import NETWORK
 from mrsim.trace import INF
 
@@ -181,6 +188,8 @@ class Streaming:
         elif now < gives_up:
             started = timer_starts_s(cut, rtt, self._load.commits_per_s, acked, sent)
             at = min(next_retransmission_s(started, now, rtt, grid), gives_up + retry)
+            behind = self._load.bytes_between(upstream.stream.received(now), at)
+            at += slow_start_s(behind, rtt, self._path(upstream.source, node)[0])
         else:
             at = next_connection_s(gives_up + retry, now, timers.retry_interval)
         attempt = upstream.attempt

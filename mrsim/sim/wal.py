@@ -8,7 +8,7 @@ than the WAL.
 
 from __future__ import annotations
 
-from math import ceil, floor, log1p
+from math import ceil, floor, log1p, log2
 from typing import TYPE_CHECKING
 
 from mrsim.trace import INF
@@ -27,6 +27,9 @@ LARGEST_TICK_S = 8**4 * JIFFY_S
 
 RTO_MAX_S = 120.0
 """Linux TCP_RTO_MAX: the backoff stops doubling here."""
+
+SEGMENT_BYTES = 1448.0
+"""Payload of a TCP segment on Ethernet: 1,500 bytes less the headers and the timestamp option."""
 
 SYN_RETRY_S = (0.0, 1.0, 3.0, 7.0, 15.0, 31.0, 63.0)
 """When a connection attempt sends its SYNs (tcp_syn_retries = 6, initial RTO 1 s); it is given up after 127 s."""
@@ -218,6 +221,31 @@ def next_retransmission_s(started_s: float, heal_s: float, rtt_s: float, grid_s:
         rto = min(2.0 * rto, RTO_MAX_S) if probed else rto
         probed = True
     return at
+
+
+def slow_start_s(backlog_bytes: float, rtt_s: float, bandwidth: float = INF) -> float:
+    """Return how long after a retry the last of a backlog arrives: windows that double every round trip.
+
+    After a retransmission timeout the congestion window is one segment: the retry, with what had been sent before. The
+    backlog follows in 2, 4, 8 … segments per round trip, until it is through or the window fills the path. What the
+    path's rate adds is not in it.
+
+    Parameters
+    ----------
+    backlog_bytes
+        What waits behind the retry.
+    rtt_s
+        Round-trip time of the path.
+    bandwidth
+        Of the path, in bytes per second.
+
+    References
+    ----------
+    RFC 5681, sections 3.1 and 4.1. Left out: the slow start threshold, beyond which a Reno sender grows by a segment
+    per round trip. Measured: ``docs/validation.md``, a healed partition.
+    """
+    segments = ceil(min(backlog_bytes, bandwidth * rtt_s) / SEGMENT_BYTES)
+    return rtt_s * (ceil(log2(segments + 2)) - 1)
 
 
 def next_connection_s(first_attempt_s: float, heal_s: float, retry_interval_s: float) -> float:

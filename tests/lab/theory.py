@@ -10,6 +10,7 @@ PLACE = "tests/reference"
 DETECTION, WAL = "test_engine_detection_against_theory.py", "test_engine_wal_against_theory.py"
 SPLIT, POPULATION = "test_engine_split_brain_against_theory.py", "test_population_against_theory.py"
 ENTRIES, DISTRIBUTIONS = "test_entries_against_theory.py", "test_distributions_against_theory.py"
+TCP = "test_engine_slow_start_against_theory.py"
 CALIBRATE, LANMAN = "test_calibrate_against_theory.py", "test_typical_population_against_lanman.py"
 
 
@@ -66,6 +67,8 @@ FORMS = (
          "test_replay_follows_two_lines_in_a_row"),
     Form("TCP retries after a cut", "RTO·2ᵏ after the timer's start, the first a probe", "RFC 6298, RFC 8985", WAL,
          "test_tcp_retransmissions_double"),
+    Form("backlog behind a retry", "windows of 2, 4, 8 … segments, a round trip each", "RFC 5681, 3.1 and 4.1", TCP,
+         "test_a_backlog_follows_in_windows_that_double"),
     Form("kernel timers", "late by an eighth at most, and two ticks", "Linux kernel/time/timer.c", WAL,
          "test_timers_fire_late_by_an_eighth_at_most"),
     Form("connection attempts", "0, 1, 3, 7, 15, 31, 63 s, given up after 127 s", "Linux ip-sysctl, tcp_syn_retries",
