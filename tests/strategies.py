@@ -48,7 +48,7 @@ def _wal(draw: st.DrawFn) -> Data:
 
 
 def _commit(draw: st.DrawFn, standbys: list[str]) -> Any:
-    kind = draw(st.sampled_from(["async", "any", "first"]))
+    kind = draw(st.sampled_from(["async", "async", "any", "async", "first"]))
     if kind == "async" or not standbys:
         return "async"
     of = _some(draw, tuple(standbys))
@@ -69,7 +69,7 @@ def _detect(draw: st.DrawFn, regions: tuple[str, ...], primary: str) -> Data:
         "fails": draw(st.integers(1, 4)),
         "recovers": draw(st.integers(1, 3)),
         "timeout": f"{draw(st.integers(1, every))}s",
-        "verdict": draw(st.sampled_from(["all", "any", "majority", 1])),
+        "verdict": draw(st.sampled_from(["any", "majority", "all", 1])),
     }
 
 
@@ -89,7 +89,7 @@ def _decide(draw: st.DrawFn, by: str, regions: tuple[str, ...]) -> Data:
             lease["watchdog"] = "5s"
         return lease
     shared: Data = {"by": by}
-    if draw(st.booleans()):
+    if draw(st.sampled_from([False, False, True])):
         shared["max_lag"] = draw(seconds(0.2, 60))
     if draw(st.booleans()):
         shared["cool_down"] = draw(seconds(10, 600))
@@ -121,7 +121,7 @@ def _fence(draw: st.DrawFn, regions: tuple[str, ...], primary: str) -> Data:
 
 
 def _failover(draw: st.DrawFn, regions: tuple[str, ...], primary: str, standbys: list[str]) -> Data:
-    by = draw(st.sampled_from(["automatic", "automatic", "operator", "lease"]))
+    by = draw(st.sampled_from(["automatic", "lease", "automatic", "operator", "automatic"]))
     failover: Data = {
         "decide": _decide(draw, by, regions),
         "promote": {
@@ -139,7 +139,7 @@ def _failover(draw: st.DrawFn, regions: tuple[str, ...], primary: str, standbys:
         if draw(st.booleans()):
             failover["promote"]["order"] = _some(draw, tuple(standbys))
         failover["detect"] = _detect(draw, regions, primary)
-        if draw(st.booleans()):
+        if draw(st.sampled_from([True, False])):
             failover["fence"] = _fence(draw, regions, primary)
     if draw(st.integers(0, 3)) == 0:
         sees = _some(draw, (WITNESS, *OUTSIDE))
@@ -149,7 +149,7 @@ def _failover(draw: st.DrawFn, regions: tuple[str, ...], primary: str, standbys:
 
 def _store(draw: st.DrawFn, regions: tuple[str, ...]) -> Data:
     primary = draw(st.sampled_from(regions))
-    standbys = [region for region in regions if region != primary and draw(st.integers(0, 4))]
+    standbys = [region for region in regions if region != primary and draw(st.sampled_from([True] * 9 + [False]))]
     listed: list[Any] = list(standbys)
     if len(standbys) > 1 and draw(st.integers(0, 3)) == 0:
         listed[-1] = {"region": standbys[-1], "source": standbys[0]}
@@ -163,7 +163,7 @@ def _store(draw: st.DrawFn, regions: tuple[str, ...]) -> Data:
     }
     if draw(st.booleans()):
         store["product"] = "cloudnative-pg"
-    if standbys and draw(st.integers(0, 9)):
+    if standbys and draw(st.sampled_from([True] * 9 + [False])):
         store["failover"] = _failover(draw, regions, primary, standbys)
     return store
 
@@ -171,7 +171,7 @@ def _store(draw: st.DrawFn, regions: tuple[str, ...]) -> Data:
 def _record(draw: st.DrawFn, regions: tuple[str, ...]) -> Data:
     policy = draw(st.sampled_from(["latency", "failover"]))
     record: Data = {"serves": ["orders"], "policy": policy, "ttl": "60s", "regions": list(regions)}
-    if draw(st.booleans()):
+    if draw(st.sampled_from([True, True, False])):
         record["health_check"] = {
             "preset": draw(st.sampled_from(["route53-fast", "azure-traffic-manager-fast", "global-accelerator"])),
             "depth": draw(st.sampled_from(["reachability", "application"])),
@@ -181,11 +181,11 @@ def _record(draw: st.DrawFn, regions: tuple[str, ...]) -> Data:
 
 
 def _fault(draw: st.DrawFn, regions: tuple[str, ...], store: Data, kind: str) -> Data:
-    region = draw(st.sampled_from([store["primary"], store["primary"], *regions]))
+    region = draw(st.sampled_from([*[store["primary"]] * 4, *regions]))
     others = [place for place in (*regions, *OUTSIDE, WITNESS) if place != region]
     standbys = [item if isinstance(item, str) else item["region"] for item in store["standbys"]]
     fault: Data = {"kind": kind, "at": draw(st.one_of(st.just("random"), seconds(50, 900)))}
-    fault["lasts"] = draw(st.one_of(st.just("permanent"), durations(1, 60), durations(60, 1500)))
+    fault["lasts"] = draw(st.one_of(st.just("permanent"), durations(300, 1500), durations(1, 60), durations(60, 1500)))
     in_flight = draw(st.sampled_from(["arrives", "lost"]))
     if kind == "region-loss":
         connections = draw(st.sampled_from(["hang", "refused"]))
@@ -230,7 +230,7 @@ def scenario_data(draw: st.DrawFn, *, with_faults: bool = True) -> Data:
     One store named ``db`` in one to four regions, any way of failing over, a record, one or two cohorts, a witness, a
     control point outside every region, and one to three faults that may overlap (or none).
     """
-    regions = REGIONS[: draw(st.integers(1, len(REGIONS)))]
+    regions = REGIONS[: draw(st.sampled_from([3, 2, 3, 4, 3, 2, 4, 3, 2, 4, 3, 1]))]
     store = _store(draw, regions)
     rtt = {f"{a}/{b}": f"{draw(st.integers(1, 200))}ms" for a, b in combinations(regions, 2)}
     clients = {"users": {"near": regions[0], "share": "100%", "resolvers": "typical", "class": "browser", "points": 4}}

@@ -183,6 +183,8 @@ class Database:
         wait = node.upstream.stream.replay_backlog_s(now) if node.upstream is not None else 0.0
         self.streaming.detach(node, cause)
         node.promoting = True
+        # From here on it acknowledges nothing of the old primary's.
+        self.changed(cause)
         if self._world.uniform(f"{node.name}/promote/fails", occasion) < promote.fails:
             name = f"{node.name}/promotion-failed"
             self._world.at(now + promote.attempt_timeout, DATABASE, name, lambda: self._failed(node, cause, done))
@@ -273,9 +275,9 @@ class Database:
         until = now - node.wait_s
         # What was acknowledged had been received by every member that was waited for.
         for region in node.watchers:
-            upstream = self.nodes[region].upstream
-            if upstream is not None:
-                until = min(until, upstream.stream.received(now))
+            history, position = self.streaming.position(self.nodes[region])
+            if history == node.history:
+                until = min(until, position)
         return until
 
     def _note_redundancy(self, cause: int) -> None:

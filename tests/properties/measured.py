@@ -1,0 +1,91 @@
+"""Laws of what was measured: the ledger is a partition, phases add up, more clients are never back sooner."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mrsim.measure import Measures, Status, measure
+from mrsim.metrics import CLIENT_QUANTILES
+from mrsim.population import Population
+from mrsim.rng import Draws
+from mrsim.trace import PHASES, Trace
+
+if TYPE_CHECKING:
+    from mrsim.scenario.model import Scenario
+
+KEPT_OR_NOT = ("kept_writes", "lost_writes", "divergent_writes", "pending_writes")
+IN_DOUBT = ("in_doubt_survived", "in_doubt_gone")
+
+
+def check_measured(scenario: Scenario, traces: list[Trace], seed: int) -> None:
+    """Measure the first trials of a study and check laws 1 and 2, and what follows from the definitions."""
+    found = measure(scenario, Population(scenario), traces, Draws(seed, 0, len(traces)))
+    check_ledger(traces, found)
+    check_phases(found)
+    check_recovery(scenario, traces, found)
+
+
+def check_ledger(traces: list[Trace], found: Measures) -> None:
+    """Law 1: every attempt is exactly one thing, and a loss has a length if and only if something is absent."""
+    count = {
+        name: found.values[f"{name}{{store=db}}"]
+        for name in (*KEPT_OR_NOT, *IN_DOUBT, "acknowledged_writes", "attempted_writes", "refused_writes")
+    }
+    for column in count.values():
+        assert np.all(column >= 0)
+        np.testing.assert_array_equal(column, np.floor(column))
+    acknowledged = np.sum([count[name] for name in KEPT_OR_NOT], axis=0)
+    np.testing.assert_array_equal(acknowledged, count["acknowledged_writes"])
+    in_doubt = np.sum([count[name] for name in IN_DOUBT], axis=0)
+    np.testing.assert_array_equal(acknowledged + in_doubt + count["refused_writes"], count["attempted_writes"])
+    absent = count["lost_writes"] + count["divergent_writes"] > 0
+    loss = found.values["data_loss_s{store=db}"]
+    status = found.status["data_loss_s{store=db}"]
+    known = status == Status.OBSERVED
+    assert np.all((loss > 0)[known] == absent[known])
+    # Nothing is undecided once a history has been chosen, and nothing that was acknowledged is pending then.
+    decided = np.array([trace.stores["db"].decided for trace in traces])
+    assert np.all(known[decided])
+    assert np.all(count["pending_writes"][decided] == 0)
+
+
+def check_phases(found: Measures) -> None:
+    """Law 2: the parts of an outage add up to it, for the mean and for the client at each quantile."""
+    for op in ("read", "write"):
+        labels = f"service=orders,op={op}"
+        parts = np.array([found.values[f"phase_s{{{labels},part={part}}}"] for part in PHASES])
+        some = ~np.isnan(parts).any(axis=0)
+        assert np.all(parts[:, some] >= 0)
+        mean = found.values[f"rto_mean_s{{{labels}}}"]
+        np.testing.assert_array_equal(some, ~np.isnan(mean))
+        np.testing.assert_allclose(parts[:, some].sum(axis=0), mean[some], rtol=0, atol=1e-6)
+        for clients in CLIENT_QUANTILES:
+            at = np.array([found.values[f"phase_at_s{{{labels},clients={clients},part={part}}}"] for part in PHASES])
+            rto = found.values[f"rto_s{{{labels},clients={clients},of=affected}}"]
+            np.testing.assert_allclose(at.sum(axis=0), rto, rtol=0, atol=1e-6)
+
+
+def check_recovery(scenario: Scenario, traces: list[Trace], found: Measures) -> None:
+    """More clients are never back sooner; nobody recovers, and nothing splits, beyond the horizon."""
+    for op in ("read", "write"):
+        labels = f"service=orders,op={op}"
+        rows = np.array([found.values[f"rto_s{{{labels},clients={c},of=affected}}"] for c in CLIENT_QUANTILES])
+        for fewer, more in pairwise(rows):
+            assert np.all((more >= fewer) | np.isnan(fewer))
+        share = found.values[f"affected_share{{{labels}}}"]
+        assert np.all((share >= 0) & (share <= 1 + 1e-9))
+        np.testing.assert_array_equal(np.isnan(rows[0]), share == 0)
+    horizon = scenario.horizon
+    for trial, trace in enumerate(traces):
+        after = horizon - min(trace.fault_s, horizon)
+        for name in ("split_brain_s", "exposed_s", "dual_belief_s"):
+            assert 0 <= found.values[f"{name}{{store=db}}"][trial] <= after + 1e-6
+        episodes = found.episodes
+        here = (episodes["trial"] == trial) & (episodes["kind"] == "split-brain")
+        assert here.sum() == found.values["split_brain_episodes{store=db}"][trial]
+        assert bool(here.any()) == bool(found.values["split_brain{store=db}"][trial])
+        lasted = (np.minimum(episodes["end_s"], horizon) - episodes["start_s"])[here].sum()
+        np.testing.assert_allclose(lasted, found.values["split_brain_s{store=db}"][trial], rtol=0, atol=1e-6)
