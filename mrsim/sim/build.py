@@ -168,7 +168,8 @@ class Builder:
                 world, network, name, failover.decide, database, endpoint, _MOVERS[store.endpoint.moved_by]
             )
             leased = failover.decide.enforced_by == "holder"
-            self._returns(world, parts, name, store, lease.primary_known_in, leased=leased)
+            returns = self._returns(world, parts, name, store, lease.primary_known_in, leased=leased)
+            lease.on_news = returns.on_news
             database.listen(lease.update)
             refreshers.append((None, lease.update))
         elif failover.detect is not None:
@@ -187,8 +188,10 @@ class Builder:
                 place if mover == "" else mover,
             )
             parts.controls.append(control)
-            self._returns(world, parts, name, store, control.primary_known_in, leased=False)
+            returns = self._returns(world, parts, name, store, control.primary_known_in, leased=False)
+            control.on_news = returns.on_news
             network.listen(control.on_network)
+            database.listen(control.on_change)
             self._watch(world, parts, name, detect, control, refreshers)
         if store.endpoint.moved_by == "health":
             self._follow_health(world, parts, name, store, failover, refreshers)
@@ -202,12 +205,13 @@ class Builder:
         coordinator: Callable[[str], str | None],
         *,
         leased: bool,
-    ) -> None:
+    ) -> Returns:
         database = parts.databases[name]
         returns = Returns(world, parts.network, store, database, coordinator, leased=leased)
         database.listen(returns.on_change)
         parts.network.listen(returns.on_network)
         parts.returns[name] = returns
+        return returns
 
     def _watch(
         self,
@@ -349,6 +353,8 @@ def _look_at_front(network: Network, brownouts: Brownouts, check: HealthCheck, r
     if not network.both_ways(place, region):
         takes = rtt if network.refuses(region) else check.timeout
         return Outcome(1.0, takes, rtt)
+    if rtt >= check.timeout:
+        return Outcome(1.0, check.timeout, check.timeout)
     lost = network.probe_loss(place, region)
     failing = brownouts.failing(region, check.timeout) if check.depth == "application" else 0.0
     return Outcome(1.0 - (1.0 - lost) * (1.0 - failing), check.timeout, rtt)
@@ -361,8 +367,8 @@ def _look_at_node(
     rtt = network.rtt_s(place, node.region)
     if not network.both_ways(place, node.region):
         return Outcome(1.0, rtt if network.refuses(node.region) else timeout_s, rtt)
-    if node.fenced:
-        return Outcome(1.0, timeout_s, rtt)
+    if node.fenced or rtt >= timeout_s:
+        return Outcome(1.0, timeout_s, min(rtt, timeout_s))
     lost = network.probe_loss(place, node.region)
     if depth == "reachability":
         return Outcome(lost, timeout_s, rtt)

@@ -70,7 +70,10 @@ class Control:
         self._promotions = 0
         self._last_failover_s = -INF
         self._asking = False
+        self._looking = False
+        self._why = ""
         self.on_new_primary: Callable[[int], None] = nobody_listens
+        self.on_news: Callable[[int], None] = nobody_listens
         operator = decide.by == "operator"
         fence = failover.fence
         order = failover.promote.order
@@ -87,7 +90,7 @@ class Control:
 
     def close(self) -> None:
         """Forget who listens."""
-        self.on_new_primary = nobody_listens
+        self.on_new_primary = self.on_news = nobody_listens
 
     def primary_known_in(self, region: str) -> str | None:
         """Return the name of the primary as this controller knows it; None while it cannot be asked, or cannot say."""
@@ -109,8 +112,28 @@ class Control:
         self._observe(core.Verdict(down=down, cooling=cooling))
 
     def on_network(self, touched: frozenset[str], cause: int) -> None:
-        """Ask candidates again when paths change while none could be chosen."""
-        if self._asking and touched:
+        """Ask candidates again when paths change while none could be chosen.
+
+        Where the primary can be asked as well, it is probed first: it may be alive.
+        """
+        if not self._asking or not touched:
+            return
+        detect = self._failover.detect
+        if detect is not None and self._network.both_ways(self.place, self.state.primary):
+            if not self._looking:
+                self._looking = True
+                self._later(detect.every + detect.timeout, "looks-again", self._looked)
+            return
+        self._ask()
+
+    def on_change(self, cause: int) -> None:
+        """Ask again when a node has changed while none could be chosen."""
+        if self._asking and not self._looking:
+            self._ask()
+
+    def _looked(self) -> None:
+        self._looking = False
+        if self._asking:
             self._ask()
 
     def _observe(self, seen: core.Observation) -> None:
@@ -128,7 +151,7 @@ class Control:
             case core.SendFence(target):
                 self._send_fence(target)
             case core.AskCandidates():
-                self._asking = True
+                self._asking, self._why = True, ""
                 self._ask()
             case core.Promote(region):
                 self._promote(region)
@@ -188,7 +211,7 @@ class Control:
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()
-        self._asking = False
+        self._asking = self._looking = False
         self._last = self._world.emit("stood-down", self._name, self._last, "", "the primary answers again")
 
     # Fencing -------------------------------------------------------------------------------------------------------
@@ -249,7 +272,10 @@ class Control:
                 found.append(core.Candidate(region, streaming.reported_lag_s(node), streaming.position(node)))
         self._observe(core.Candidates(tuple(found)))
         if self.state.stage == core.Stage.CHOOSING and self._asking:
-            self._world.emit("no-candidate", self._name, self._last, "decision", self._why_none(found))
+            why = self._why_none(found)
+            if why != self._why:
+                self._world.emit("no-candidate", self._name, self._last, "decision", why)
+            self._why = why
 
     def _why_none(self, found: list[core.Candidate]) -> str:
         if not found:
@@ -265,19 +291,41 @@ class Control:
             "promotion-commanded", f"{self._name}@{region}", self._last, "decision", "chosen as the new primary"
         )
 
+        gives_up = arrives + self._failover.promote.attempt_timeout
+
+        def done(success: bool, event: int) -> None:
+            self._reply(region, gives_up, event, success=success)
+
         def command() -> None:
             if self._network.alive(region) and self._database.nodes[region].running:
-                self._database.promote(region, self._last, occasion, self._promoted)
+                self._database.promote(region, self._last, occasion, done)
             else:
-                self._promoted(success=False, event=self._last)
+                done(success=False, event=self._last)
 
         self._world.at(arrives, CONTROL, f"{self._name}/promote", command)
 
-    def _promoted(self, success: bool, event: int) -> None:
+    def _reply(self, region: str, gives_up_s: float, event: int, *, success: bool) -> None:
+        """Bring the outcome to the controller: a message if it gets through, else what it finds when it gives up."""
+        network, world = self._network, self._world
+        if network.open(region, self.place):
+            heard = world.now + network.one_way_s(region, self.place)
+            world.at(heard, CONTROL, f"{self._name}/promotion-reply", lambda: self._promoted(event, success=success))
+            return
+
+        def look() -> None:
+            node = self._database.nodes[region]
+            found = node is self._database.current and node.running and network.both_ways(self.place, region)
+            self._promoted(event, success=found)
+
+        world.at(max(gives_up_s, world.now), CONTROL, f"{self._name}/promotion-timeout", look)
+
+    def _promoted(self, event: int, *, success: bool) -> None:
         self._last = event
         if success:
             self._last_failover_s = self._world.now
         self._observe(core.PromotionDone() if success else core.PromotionFailed())
+        if success:
+            self.on_news(event)
 
     def _move(self, region: str) -> None:
         if self._mover is None:

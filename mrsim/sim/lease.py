@@ -6,10 +6,13 @@ from math import ceil, floor
 from typing import TYPE_CHECKING
 
 from mrsim.sim.lease_store import LeaseStore, poll_after_s, takeover_s
+from mrsim.sim.signals import nobody_listens
 from mrsim.sim.world import CONTROL
 from mrsim.trace import NO_EVENT
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mrsim.scenario.control import DecideLease
     from mrsim.sim.database import Database
     from mrsim.sim.endpoint import Endpoint
@@ -66,6 +69,7 @@ class LeaseControl:
         self._regaining = False
         self._race = 0
         self._cause = NO_EVENT
+        self.on_news: Callable[[int], None] = nobody_listens
 
     def primary_known_in(self, region: str) -> str | None:
         """Return the holder's name as read from the lease store; None if it cannot be read or nobody holds it."""
@@ -108,12 +112,12 @@ class LeaseControl:
         if lease.enforced_by != "holder":
             return
         slow = 1.0 + lease.clock_drift
+        # Whether the agent lives is asked when a deadline comes: it may die, or come back, before.
         holder = self._holder
-        if holder.agent_alive:
-            # It misses the renewal after the last and retries that one; client-go counts its RenewDeadline from there.
-            gives_up = last + (lease.loop_wait + lease.retry_timeout) * slow
-            self._later(max(gives_up, now), "steps-down", lambda: self._step_down(holder, "cannot renew its lease"))
-        elif lease.watchdog is not None:
+        # It misses the renewal after the last and retries that one; client-go counts its RenewDeadline from there.
+        gives_up = last + (lease.loop_wait + lease.retry_timeout) * slow
+        self._later(max(gives_up, now), "steps-down", lambda: self._step_down(holder, "cannot renew its lease"))
+        if lease.watchdog is not None:
             fires = last + (lease.ttl - lease.watchdog) * slow
             self._later(max(fires, now), "watchdog", lambda: self._watchdog(holder))
 
@@ -273,5 +277,6 @@ class LeaseControl:
         if not holds and self._lease.enforced_by == "holder":
             self._database.demote(node.region, event, "lost its lease while it was promoted")
             return
+        self.on_news(event)
         if self._mover is not None:
             self._endpoint.move(node.name, self._mover or node.region, event, lambda _: None)

@@ -73,6 +73,10 @@ class Returns:
                     self._follow(node, cause)
         self._spread_news(cause)
 
+    def on_news(self, cause: int) -> None:
+        """React to the coordinator naming another primary than before."""
+        self._spread_news(cause)
+
     def restart(self, region: str, cause: int) -> None:
         """Start a node's database again, if its host is there, its process may run, and nobody has fenced it."""
         node = self._database.nodes[region]

@@ -60,7 +60,7 @@ def absent(found: Measures) -> Any:
 def test_nothing_is_lost_that_every_candidate_has_flushed(data: Data, kind: str, seed: int) -> None:
     """Law 4a with W = N: whoever is promoted holds all that was acknowledged, whatever breaks."""
     store = data["stores"]["db"]
-    standbys = [item for item in store["standbys"] if isinstance(item, str)]
+    standbys = [item if isinstance(item, str) else item["region"] for item in store["standbys"]]
     assume(standbys)
     store["standbys"] = standbys
     store.get("failover", {}).get("promote", {}).pop("order", None)
