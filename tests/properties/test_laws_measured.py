@@ -75,6 +75,7 @@ def test_a_lease_that_its_holder_keeps_allows_no_second_writer(data: Data, seed:
     """Law 4b: the holder stops by its own clock, a watchdog stops a node whose agent is dead."""
     store = data["stores"]["db"]
     assume(store["standbys"])
+    store["endpoint"]["moved_by"] = "controller"
     voters = ["witness", "operations", "checkers"]
     store["failover"] = {
         "decide": {"by": "lease", "voters": voters, "ttl": "30s", "enforced_by": "holder", "watchdog": "5s"},
