@@ -12,11 +12,13 @@ while any readable node is reachable from its region (a libpq connection string 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mrsim.population import Dimension, endpoint_seen_s, seen_s
+from mrsim.ranges import Ranges, chosen, everywhere, join, meet, nowhere, of_rows
 from mrsim.slabs import (
     ErrorPiece,
     Layer,
@@ -26,12 +28,11 @@ from mrsim.slabs import (
     Slab,
     Timeline,
     padded,
-    restrict,
     segments,
     timeline,
     with_errors,
 )
-from mrsim.spans import ALWAYS, Interval, gaps, intersect, of_spans, unite
+from mrsim.spans import ALWAYS, Interval, gaps, of_spans
 from mrsim.trace import INF, Change
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class Routes:
         self._endpoints: dict[tuple[str, tuple[str, ...]], Timeline] = {}
         self._instances: dict[tuple[str, str], list[tuple[Floats, tuple[Floats, Floats]]]] = {}
         self._paths: dict[tuple[str, str, str], list[tuple[Interval, ...]]] = {}
+        self._ranges: dict[tuple[str, str, str], Ranges] = {}
         self._errors = any(trace.error_rate for trace in traces)
 
     # -- what clients and instances believe ------------------------------------------------------------------------
@@ -151,30 +153,35 @@ class Routes:
             self._paths[key] = [of_spans(trace.stores[store].reads.get(node, ())) for trace in self.traces]
         return self._paths[key]
 
-    def _nearest_reads(self, service: str, region: str) -> list[tuple[Interval, ...]]:
-        """Return, per trial, when the region reaches a copy of everything the service reads by route nearest."""
-        key = ("nearest", service, region)
-        found = self._paths.get(key)
+    def _whole(self, kind: str, first: str, second: str) -> Ranges:
+        """Return the intervals of :meth:`front`, :meth:`link`, :meth:`readable` or the nearest copies, as arrays."""
+        key = (kind, first, second)
+        found = self._ranges.get(key)
         if found is None:
-            found = [ALWAYS] * self.count
-            for store, route in self.scenario.services[service].reads.items():
-                if route == "nearest":
-                    found = list(map(intersect, found, self._some_node(store, region)))
-            self._paths[key] = found
+            if kind == "nearest":
+                found = self._nearest_reads(first, second)
+            else:
+                lists = {"front": self.front, "link": self.link, "read": self.readable}[kind](first, second)
+                found = everywhere(self.count) if all(part is ALWAYS for part in lists) else of_rows(lists)
+            self._ranges[key] = found
         return found
 
-    def _some_node(self, store: str, region: str) -> list[tuple[Interval, ...]]:
-        """Return, per trial, when some readable node of the store is reachable from the region."""
-        found = []
-        for trial, trace in enumerate(self.traces):
-            parts = []
-            for node in trace.stores[store].reads:
-                part = intersect(self.link(region, node)[trial], self.readable(store, node)[trial])
-                parts.append(part)
-                if part is ALWAYS:
-                    break
-            found.append(unite(parts) if parts else ())
+    def _nearest_reads(self, service: str, region: str) -> Ranges:
+        """Return when the region reaches a copy of everything the service reads by route nearest."""
+        found = everywhere(self.count)
+        for store, route in self.scenario.services[service].reads.items():
+            if route == "nearest":
+                found = meet(found, self._some_node(store, region))
         return found
+
+    def _some_node(self, store: str, region: str) -> Ranges:
+        """Return when some readable node of the store is reachable from the region."""
+        parts: list[Ranges] = []
+        for node in dict.fromkeys(node for trace in self.traces for node in trace.stores[store].reads):
+            parts.append(meet(self._whole("link", region, node), self._whole("read", store, node)))
+            if parts[-1].always:
+                return parts[-1]
+        return join(parts) if parts else nowhere(self.count)
 
     # -- slabs -----------------------------------------------------------------------------------------------------
 
@@ -207,65 +214,70 @@ class Routes:
 
     def _slabs(self, service: str, store: str | None, pieces: Pieces | None, *, reading: bool = True) -> Iterator[Slab]:
         runs_in = self.scenario.services[service].runs_in or self.scenario.regions
+        known: dict[str, Ranges] = {}
+
+        def ranges_of(node: str) -> Ranges:
+            if not node or pieces is None:
+                return nowhere(self.count)
+            if node not in known:
+                known[node] = of_rows([pieces(trial, node) for trial in range(self.count)])
+            return known[node]
+
         for cohort in self.population.cohorts:
             changes, seen = self.answers(service, cohort)
             for region_layer, answered in segments(changes, seen, seen):
                 regions = tuple(region if region in runs_in else "" for region in answered)
-                paths = [self._into(trial, service, cohort, region, reading) for trial, region in enumerate(regions)]
+                paths = chosen(regions, partial(self._into, service, cohort, reading))
                 if store is None or pieces is None:
-                    rows = [[(start, end, event, 0) for start, end, event in path] for path in paths]
-                    yield from self._of_pieces(
-                        cohort, region_layer, None, self._pack(rows, regions, region_layer.change_s)
-                    )
+                    packed = self._pack(paths, regions, region_layer.change_s)
+                    yield from self._of_pieces(cohort, region_layer, None, packed)
                     continue
                 endpoint = self._endpoint(store, regions)
                 sees, works = self._instance_times(store, cohort, endpoint.changes_s)
                 for node_layer, nodes in segments(endpoint, sees, works):
-                    rows = [
-                        restrict(
-                            intersect(path, self.link(regions[trial], nodes[trial])[trial]), pieces(trial, nodes[trial])
-                        )
-                        if path and nodes[trial]
-                        else []
-                        for trial, path in enumerate(paths)
-                    ]
-                    packed = self._pack(rows, regions, np.maximum(region_layer.change_s, node_layer.change_s))
+                    links = chosen(list(zip(regions, nodes, strict=True)), lambda pair: self._whole("link", *pair))
+                    served = meet(meet(paths, links), chosen(nodes, ranges_of))
+                    packed = self._pack(served, regions, np.maximum(region_layer.change_s, node_layer.change_s))
                     yield from self._of_pieces(cohort, region_layer, node_layer, packed)
 
-    def _into(self, trial: int, service: str, cohort: str, region: str, reading: bool) -> tuple[Interval, ...]:
+    def _into(self, service: str, cohort: str, reading: bool, region: str) -> Ranges:
         """When requests of a cohort get through a region's front door and, for reads, to a copy of what they read."""
         if not region:
-            return ()
-        path = self.front(cohort, region)[trial]
-        return intersect(path, self._nearest_reads(service, region)[trial]) if reading else path
+            return nowhere(self.count)
+        path = self._whole("front", cohort, region)
+        return meet(path, self._whole("nearest", service, region)) if reading else path
 
-    def _pack(self, pieces: list[list[Piece]], regions: tuple[str, ...], since_s: Floats) -> Packed:
-        """Pad the pieces that end after the change that led to them, split where a region answers with errors."""
+    def _pack(self, served: Ranges, regions: tuple[str, ...], since_s: Floats) -> Packed:
+        """Take the pieces that end after the change that led to them, split where a region answers with errors."""
+        served = served.tidy((served.start_s < np.inf) & (served.end_s > np.maximum(since_s, 0.0)[:, None]))
+        if not self._errors:
+            return Packed(*served, None)
         rows: list[list[ErrorPiece]] = []
-        floors = np.maximum(since_s, 0.0).tolist()
-        for trial, row in enumerate(pieces):
-            spans = self.traces[trial].error_rate.get(regions[trial]) if self._errors else None
-            floor = floors[trial]
-            if spans:
-                parts = (with_errors(*piece, spans, self.traces[trial]) for piece in row if piece[1] > floor)
-                rows.append([part for split in parts for part in split])
-            else:
-                rows.append([(*piece, 0.0) for piece in row if piece[1] > floor])
-        return padded(rows, errors=self._errors)
+        for trial, region in enumerate(regions):
+            spans = self.traces[trial].error_rate.get(region)
+            row: Iterator[Piece] = zip(*(part[trial].tolist() for part in served), strict=True)
+            parts = [with_errors(piece, spans, self.traces[trial]) for piece in row if piece[0] < INF]
+            rows.append([part for split in parts for part in split])
+        return padded(rows, errors=True)
 
     def _of_pieces(self, cohort: str, region: Layer, node: Layer | None, packed: Packed) -> Iterator[Slab]:
         points = self.population.cohorts[cohort]
+        # A bound that no point comes to is left out: what is the same for all points stays one column of memory.
+        layers = [layer for layer in (region, node) if layer is not None]
+        froms = [(layer.from_s, layer.from_s.max(axis=1)) for layer in layers if layer.from_s is not None]
+        untils = [(layer.until_s, layer.until_s.min(axis=1)) for layer in layers if layer.until_s is not None]
         for place in range(packed.start_s.shape[1]):
             present = packed.start_s[:, place] < np.inf
             rows: slice | Ints = slice(None) if present.all() else np.flatnonzero(present)
-            open_from = packed.start_s[rows, place]
+            open_from, closes = packed.start_s[rows, place], packed.end_s[rows, place]
             start = np.broadcast_to(open_from[:, None], (len(open_from), points.points))
-            end = np.broadcast_to(packed.end_s[rows, place, None], start.shape)
-            for layer in (region, node):
-                if layer is not None and layer.from_s is not None:
-                    start = np.maximum(start, layer.from_s[rows])
-                if layer is not None and layer.until_s is not None:
-                    end = np.minimum(end, layer.until_s[rows])
+            end = np.broadcast_to(closes[:, None], start.shape)
+            for from_s, latest in froms:
+                if (latest[rows] > open_from).any():
+                    start = np.maximum(start, from_s[rows])
+            for until_s, earliest in untils:
+                if (earliest[rows] < closes).any():
+                    end = np.minimum(end, until_s[rows])
             if packed.errors is not None and packed.errors[:, place].any():
                 fails = self.phases.of_cohort(cohort, Dimension.ERROR)[rows] < packed.errors[rows, place, None]
                 end = np.where(fails, -np.inf, end)

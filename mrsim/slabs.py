@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mrsim.spans import ALWAYS, Interval
 from mrsim.trace import INF, NO_EVENT, Change
 
 if TYPE_CHECKING:
@@ -140,29 +139,11 @@ def segments(changes: Timeline, sees: Floats, works: Floats) -> Iterator[tuple[L
             yield Layer(from_s, until, change_s, changes.events[:, before], sees[:, before]), targets
 
 
-def restrict(path: Sequence[Interval], pieces: Sequence[Piece]) -> list[Piece]:
-    """Return the pieces where the path is open; a tie of beginnings goes to the piece (database before route)."""
-    if path is ALWAYS:
-        return list(pieces)
-    found = []
-    for start, end, event, label in pieces:
-        for opens, closes, opened_by in path:
-            begin = max(start, opens)
-            finish = min(end, closes)
-            if finish > begin:
-                found.append((begin, finish, event if start >= opens else opened_by, label))
-    return found
-
-
 def with_errors(
-    start: float,
-    end: float,
-    event: int,
-    label: int,
-    errors: Sequence[tuple[float, float, float]] | None,
-    trace: Trace,
+    piece: Piece, errors: Sequence[tuple[float, float, float]] | None, trace: Trace
 ) -> Iterator[ErrorPiece]:
     """Split a piece where the share of failing requests changes; what follows an error span began with its end."""
+    start, end, event, label = piece
     at = start
     for begin, finish, share in errors or ():
         if finish <= at or begin >= end or share <= 0.0:

@@ -53,10 +53,18 @@ class Load:
         before = np.minimum(phase, bursts.last)
         if at_s.ndim > 1:
             phase, before = phase[:, None], before[:, None]
-        since = at_s + phase
-        periods = np.floor(since / bursts.every)
-        burst_s = periods * bursts.last + np.minimum(since - periods * bursts.every, bursts.last) - before
-        return self.rate_per_s * (at_s + (bursts.rate - 1.0) * burst_s)
+        # in place, because new memory for every step would take as long as the steps
+        burst_s = at_s + phase
+        periods = np.floor(burst_s / bursts.every)
+        burst_s -= periods * bursts.every
+        np.minimum(burst_s, bursts.last, out=burst_s)
+        periods *= bursts.last
+        burst_s += periods
+        burst_s -= before
+        burst_s *= bursts.rate - 1.0
+        burst_s += at_s
+        burst_s *= self.rate_per_s
+        return burst_s
 
     def time_of(self, trial: int, from_s: float, attempts: float) -> float:
         """Return when that many attempts have been made since ``from_s``, which may be negative, in one trial."""
