@@ -1,13 +1,15 @@
 """The report of a study as JSON, for other programs: strict JSON, times in seconds, nothing rounded.
 
-JSON has no infinity: a bound or value that is infinite is ``null``, and ``unfinished`` says why.
+JSON has no infinity: a bound that is infinite is ``null``, and every estimate says in words what stands there:
+``value`` is a number, ``"never"``, ``"beyond horizon"``, or ``null`` where there is none (``reason`` says why);
+``upper`` says the same of the upper bound, with ``"unknown"`` where there are too few trials for one.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from math import isfinite
+from math import isfinite, isinf, isnan
 from typing import TYPE_CHECKING, Any
 
 from mrsim.metrics import BY_NAME
@@ -57,7 +59,7 @@ def document(results: Results) -> dict[str, Any]:
 def _metric(results: Results, column: str) -> dict[str, Any]:
     metric, labels = split_column(column)
     aggregations = ("trials",) if BY_NAME[metric].kind == "flag" else ("mean", *QUANTILES)
-    estimates = {aggregation: _estimate(results.estimate(column, aggregation)) for aggregation in aggregations}
+    estimates = {aggregation: estimate_json(results.estimate(column, aggregation)) for aggregation in aggregations}
     first = results.estimate(column, aggregations[-1])
     return {
         "column": column,
@@ -70,10 +72,29 @@ def _metric(results: Results, column: str) -> dict[str, Any]:
     }
 
 
-def _estimate(estimate: Estimate) -> dict[str, Any]:
-    names = ("value_low", "value_high", "low", "high", "confidence", "reason")
+def estimate_json(estimate: Estimate) -> dict[str, Any]:
+    """Return an estimate as JSON data: every number as it is, and words where there is none."""
+    names = ("value_low", "value_high", "low", "high", "unfinished", "confidence", "reason")
     entry: dict[str, Any] = finite({name: getattr(estimate, name) for name in names})
-    return entry
+    return {"value": _value(estimate), "upper": _upper(estimate), **entry}
+
+
+def _value(estimate: Estimate) -> float | str | None:
+    """Return the point estimate, or the word for what it is instead of a number."""
+    if isnan(estimate.value_low):
+        return None
+    if isinf(estimate.value_low):
+        return "never"
+    return "beyond horizon" if isinf(estimate.value_high) else estimate.value_low
+
+
+def _upper(estimate: Estimate) -> float | str:
+    """Return the upper bound, or the word for what it is instead of a number."""
+    if isfinite(estimate.high):
+        return estimate.high
+    if estimate.reason or not estimate.unfinished:
+        return "unknown"
+    return "never" if isinf(estimate.value_low) else "beyond horizon"
 
 
 def _check(check: Check) -> dict[str, Any]:
@@ -86,7 +107,7 @@ def _check(check: Check) -> dict[str, Any]:
         "line": budget.line,
         "verdict": check.verdict,
         "n": check.estimate.n,
-        "estimate": _estimate(check.estimate),
+        "estimate": estimate_json(check.estimate),
         "needed_trials": check.needed_trials,
         "reason": check.reason,
         "worst_trials": list(check.worst_trials),

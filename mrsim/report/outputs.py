@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from errno import EACCES, EISDIR, ENOENT, ENOTDIR
+from errno import EACCES, EINVAL, EISDIR, ENOENT, ENOTDIR
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from mrsim.study.results import Results
 
 
+STDOUT = Path("-")
+"""As a file for JSON: standard output, to which the command line then writes it instead of the report."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outputs:
     """Where to write what.
@@ -22,11 +26,13 @@ class Outputs:
     Attributes
     ----------
     json
-        File for the report as JSON; None for none.
+        File for the report as JSON, ``-`` for standard output; None for none.
     save
         File for the results, to be loaded again; None for none.
     plots
         Folder for pictures, made if it is not there; None for none.
+    streams
+        Whether the caller writes JSON for ``-`` to standard output itself; otherwise that is refused.
 
     Raises
     ------
@@ -37,9 +43,12 @@ class Outputs:
     json: Path | None = None
     save: Path | None = None
     plots: Path | None = None
+    streams: bool = False
 
     def __post_init__(self) -> None:
-        for file in (self.json, self.save):
+        if STDOUT in (self.save, self.plots) or (self.json == STDOUT and not self.streams):
+            raise OSError(EINVAL, "is no file: only the JSON of run can go to standard output", str(STDOUT))
+        for file in (None if self.json == STDOUT else self.json, self.save):
             if file is not None:
                 _check_file(file)
         if self.plots is not None:
@@ -56,7 +65,7 @@ class Outputs:
             If a file cannot be written; what was there before is untouched.
         """
         written = []
-        if self.json is not None:
+        if self.json is not None and self.json != STDOUT:
             text = json_text(results).encode()
             write_named(self.json, text)
             written.append(self.json)
@@ -67,7 +76,7 @@ class Outputs:
                 raise _named(error, self.save) from error
             written.append(self.save)
         if self.plots is not None:
-            from mrsim.report.plots import pictures
+            from mrsim.report.pictures import pictures
 
             for name, png in pictures(results):
                 write_named(self.plots / name, png)

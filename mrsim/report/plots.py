@@ -7,15 +7,13 @@ changes a global style. Times go along the axis in the unit that suits their siz
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mrsim.errors import ResultsError
 from mrsim.metrics import BY_NAME
-from mrsim.report.tables import default_column, phase_tables, pretty_column, recovery_tables
+from mrsim.report.tables import default_column, phase_tables, pretty_column
 from mrsim.study.columns import split_column
 from mrsim.study.statistics import clopper_pearson
 from mrsim.trace import PHASES
@@ -26,6 +24,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mrsim.study.results import Results
+
+__all__ = ["ecdf", "phases", "restored"]
 
 BLUE, ORANGE, GREEN, RED, PURPLE, SKY, YELLOW, GREY, BLACK = (
     "#0072B2",
@@ -346,42 +346,6 @@ def _interesting_until(times_s: NDArray[np.float64], low: NDArray[np.float32]) -
     return float(min(times_s[-1], 1.25 * times_s[late[-1] + 1]))
 
 
-def pictures(results: Results) -> Iterator[tuple[str, bytes]]:
-    """Draw what a study can show, each picture as a file's name and its PNG.
-
-    A picture for which there is nothing to draw is left out.
-    """
-    from matplotlib.figure import Figure
-
-    services = [(table.service, table.op) for table in recovery_tables(results)]
-    drawings: list[tuple[str, Callable[[Axes], Axes]]] = [("phases.png", _drawn(phases, results))]
-    for column in _distributions(results):
-        drawings.append((f"ecdf-{file_name(column)}.png", _drawn(ecdf, results, column)))
-    for service, op in services:
-        drawings.append((f"restored-{file_name(f'{service} {op}')}.png", _drawn(restored, results, service, op)))
-    for name, draw in drawings:
-        figure = Figure(figsize=(7.2, 4.0), layout="constrained")
-        try:
-            draw(figure.add_subplot())
-        except ResultsError:
-            continue
-        stream = BytesIO()
-        figure.savefig(stream, format="png", metadata={"Software": "mrsim"})
-        yield name, stream.getvalue()
-
-
-def _drawn(draw: Callable[..., Axes], results: Results, *arguments: str) -> Callable[[Axes], Axes]:
-    return lambda ax: draw(results, *arguments, ax=ax)
-
-
-def _distributions(results: Results) -> list[str]:
-    """Return the columns whose distribution is worth a picture: those that budgets name, else one per service."""
-    budgeted = dict.fromkeys(budget.column for budget in results.scenario.budgets if budget.metric.endswith("_s"))
-    if budgeted:
-        return list(budgeted)
-    return [table.rows[min(1, len(table.rows) - 1)].column for table in recovery_tables(results)]
-
-
 def file_name(text: str) -> str:
     """Return a text as part of a file's name."""
     return "-".join(re.findall(r"[A-Za-z0-9_]+", text))
@@ -393,3 +357,8 @@ def sheet(columns: int, size: tuple[float, float]) -> tuple[Figure, list[Axes]]:
 
     figure = Figure(figsize=size, layout="constrained")
     return figure, [figure.add_subplot(1, columns, place + 1) for place in range(columns)]
+
+
+def __dir__() -> list[str]:
+    """Return the public names, for completion in a notebook."""
+    return sorted(__all__)

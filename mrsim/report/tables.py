@@ -276,8 +276,7 @@ def default_column(results: Results, metric: str) -> str:
         for column in (*budgeted, *middle, *measured):
             if column in results.trials.columns:
                 return column
-    results.values_of(metric)
-    raise AssertionError(metric)
+    return results.column_of(metric)
 
 
 def pretty_column(column: str) -> str:

@@ -111,6 +111,8 @@ def _opening(page: Page, results: Results) -> None:
     page.line(Text(scenario.name, style="bold"), f"  {scenario.summary}" if scenario.summary else "")
     for fault in scenario.faults:
         page.line(f"fault: {fault_sentence(fault)}")
+    if not scenario.faults:
+        page.line("no fault: nothing is tested, what follows is how it is while nothing is wrong")
     page.line(
         f"{len(results.trials)} trials, seed {results.seed}, horizon {duration(scenario.horizon)}. Quantiles are over "
         "trials; brackets hold a 90 % interval, each end a 95 % bound."
@@ -141,6 +143,8 @@ def _recovery(page: Page, results: Results) -> None:
     page.heading("Recovery time (RTO)", f"a client's first failed instant to its first success that lasts {stable}")
     for table in tables:
         page.line(f"{table.service} {table.op}: {_affected(table)}", indent=2)
+        if not any(row.n for row in (*table.rows, *table.durable)):
+            continue
         _client_table(page, table.rows)
         if table.durable:
             differs = share(table.durable_differs)
@@ -155,6 +159,8 @@ def _client_table(page: Page, rows: Sequence[QuantileRow]) -> None:
 
 def _affected(table: RecoveryTable) -> str:
     parts = []
+    if table.rows and not any(row.n for row in table.rows):
+        return "no effect: nobody was affected in any trial"
     if table.affected is not None:
         parts.append(f"{_mean_share(table.affected)} of clients affected (mean)")
     idle = table.rows[0].estimates[QUANTILES[0]].no_effect if table.rows else 0

@@ -15,6 +15,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
@@ -34,6 +35,9 @@ RunChunk = Callable[[int, int, int], Chunk]
 
 Build = Callable[["Scenario"], RunChunk]
 """Makes a chunk function for a scenario; a module-level function, so that it can be sent to other processes."""
+
+FIRST = 16
+"""Trials of a study's first task."""
 
 AHEAD = 2
 """Chunks handed out per worker at a time: one to run and one to go on with."""
@@ -70,8 +74,12 @@ class Task:
 
 
 def tasks_of(seed: int, trials: int) -> list[Task]:
-    """Cut a study into tasks of :data:`~mrsim.study.collect.CHUNK` trials, in order."""
-    return [Task(seed, first, min(CHUNK, trials - first)) for first in range(0, trials, CHUNK)]
+    """Cut a study into tasks of :data:`~mrsim.study.collect.CHUNK` trials, in order; the first of them is cut again.
+
+    So there is something to show, and to keep if it is interrupted, soon after the start.
+    """
+    cuts = [0, *(cut for cut in (FIRST, *range(CHUNK, trials, CHUNK)) if cut < trials), trials]
+    return [Task(seed, first, after - first) for first, after in pairwise(cuts)]
 
 
 def job_of(build: Build, scenario: Scenario) -> bytes:
@@ -150,7 +158,12 @@ class _Pool(ProcessPoolExecutor):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        processes = dict(self._processes or {})
         self.shutdown(wait=kind is None, cancel_futures=True)
+        if kind is not None:
+            # Whoever left early waits for nothing: a chunk that is under way could take many seconds.
+            for process in processes.values():
+                process.terminate()
 
 
 @contextmanager

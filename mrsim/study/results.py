@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -10,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from mrsim.errors import ResultsError
+from mrsim.errors import ResultsError, ScenarioError
 from mrsim.measure import Status
 from mrsim.study import storage, tables
+from mrsim.study.asked import column_asked
 from mrsim.study.collect import Collected
-from mrsim.study.columns import support_of
-from mrsim.study.statistics import CONFIDENCE, Estimate, Sample, estimate
+from mrsim.study.columns import metric_of, support_of
+from mrsim.study.statistics import CONFIDENCE, Estimate, Sample, estimate, level_of
 from mrsim.study.verdict import Check, judge_all
 
 if TYPE_CHECKING:
@@ -153,17 +155,47 @@ class Results:
         ResultsError
             If there is no such column.
         """
+        column = self.column_of(column)
         return Sample.of(self.values_of(column), self.status_of(column), support_of(column))
 
     def estimate(self, column: str, aggregation: str, confidence: float = CONFIDENCE) -> Estimate:
-        """Estimate ``p95``, ``median``, ``mean`` or (share of) ``trials`` of a column, with its bounds.
+        """Estimate an aggregation over trials, with its bounds.
+
+        Parameters
+        ----------
+        column
+            A column, or its name as a budget writes it, such as ``rto{service=orders, op=write, clients=90%}``.
+        aggregation
+            One that ``docs/metrics.md`` lists for the metric: ``p95``, ``median``, ``mean``, ``trials`` (share).
+        confidence
+            Of each one-sided bound, strictly between 0.5 and 1.
+
+        Raises
+        ------
+        ResultsError
+            If there is no such column, or the metric has no such aggregation.
+        """
+        column = self.column_of(column)
+        _check_aggregation(column, aggregation)
+        return estimate(self.sample(column), aggregation, confidence)
+
+    def column_of(self, name: str) -> str:
+        """Return the column that a name stands for: itself, or a metric as a budget writes it.
 
         Raises
         ------
         ResultsError
             If there is no such column.
         """
-        return estimate(self.sample(column), aggregation, confidence)
+        if name in self.trials.columns:
+            return name
+        with suppress(ScenarioError):
+            asked = column_asked(self.scenario, name)
+            if asked in self.trials.columns:
+                return asked
+        near = difflib.get_close_matches(name, [str(column) for column in self.trials.columns], n=1, cutoff=0.0)
+        message = f"the study has no column {name!r}" + (f" (nearest: {near[0]!r})" if near else "")
+        raise ResultsError(message)
 
     def values_of(self, column: str) -> NDArray[np.float64]:
         """Return a column's values, shape ``(n,)``.
@@ -173,11 +205,7 @@ class Results:
         ResultsError
             If there is no such column.
         """
-        if column not in self.trials.columns:
-            near = difflib.get_close_matches(column, [str(name) for name in self.trials.columns], n=1, cutoff=0.0)
-            message = f"the study has no column {column!r}" + (f" (nearest: {near[0]!r})" if near else "")
-            raise ResultsError(message)
-        return self.trials[column].to_numpy(dtype=np.float64)
+        return self.trials[self.column_of(column)].to_numpy(dtype=np.float64)
 
     def status_of(self, column: str) -> NDArray[np.int8]:
         """Return a column's status codes, shape ``(n,)``, also if it is one that cannot be unfinished."""
@@ -202,10 +230,9 @@ class Results:
 
         Raises
         ------
-        OSError
-            If the file cannot be read.
         ResultsError
-            If it does not hold results, or those of a format that this version does not know.
+            If the file is not there or cannot be read, if it does not hold results, or those of a format that this
+            version does not know.
         """
         return cls.of(*storage.load(path))
 
@@ -221,3 +248,20 @@ class Results:
         from mrsim.report.html import results_html
 
         return results_html(self)
+
+
+def _check_aggregation(column: str, aggregation: str) -> None:
+    """Refuse an aggregation that the column's metric does not have: the number would mean something else."""
+    metric = metric_of(column)
+    allowed = metric.aggregations if metric else ("mean", "median", "p")
+    if aggregation in allowed and aggregation != "p":
+        return
+    if "p" in allowed and aggregation not in ("mean", "median", "trials"):
+        try:
+            level_of(aggregation)
+        except ValueError as error:
+            raise ResultsError(str(error)) from error
+        return
+    known = ", ".join("a percentile such as p95" if one == "p" else one for one in allowed)
+    message = f"{aggregation!r} is no aggregation of {metric.name if metric else column}; there is {known}"
+    raise ResultsError(message)

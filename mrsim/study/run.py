@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager, suppress
+from os import PathLike
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -121,7 +122,7 @@ def run(
     Raises
     ------
     ValueError, TypeError
-        If an argument is out of range, or of the wrong type.
+        If an argument is out of range, or of the wrong type: the path of a scenario is not a scenario.
     SimulationError
         If an invariant broke inside a trial; it names seed and trial.
     WorkerError
@@ -135,6 +136,7 @@ def run(
     if workers is not None and executor is not None:
         message = "workers and executor cannot be given together"
         raise ValueError(message)
+    _check_scenario(scenario)
     seed = fresh_seed() if seed is None else _check_integer("seed", seed, 0)
     collector = Collector(trials)
 
@@ -186,13 +188,17 @@ def _chunks(
         yield from run_on_cores(job_of(build, scenario), tasks, workers)
         return
     run_chunk = build(scenario)
-    started = time.perf_counter()
     yield from run_here(tasks[:1], run_chunk)
-    expected_s = (time.perf_counter() - started) * (len(tasks) - 1)
+    # The first task also loads what the others need; the second says what a trial takes.
+    started = time.perf_counter()
+    yield from run_here(tasks[1:2], run_chunk)
+    rest = tasks[2:]
+    took_s = time.perf_counter() - started
+    expected_s = took_s * sum(task.count for task in rest) / tasks[1].count if rest else 0.0
     if workers is None and usable_cores() > 1 and expected_s > WORTH_STARTING_S:
-        yield from run_on_cores(job_of(build, scenario), tasks[1:], usable_cores())
+        yield from run_on_cores(job_of(build, scenario), rest, usable_cores())
     else:
-        yield from run_here(tasks[1:], run_chunk)
+        yield from run_here(rest, run_chunk)
 
 
 def _finished_by_now(chunks: Generator[Chunk, None, None]) -> Iterator[Chunk]:
@@ -206,7 +212,16 @@ def _fault_counts(traces: Sequence[Trace], faults: int) -> tuple[np.ndarray, np.
     """Return per fault in how many trials it began, and in how many it had any effect."""
     began = np.array([[event != NO_EVENT for event in trace.fault_events] for trace in traces], dtype=np.int64)
     effects = np.array([trace.fault_effects for trace in traces], dtype=np.int64)
-    return began.reshape(-1, faults).sum(axis=0), effects.reshape(-1, faults).sum(axis=0)
+    return began.reshape(len(traces), faults).sum(axis=0), effects.reshape(len(traces), faults).sum(axis=0)
+
+
+def _check_scenario(value: object) -> None:
+    from mrsim.scenario.model import Scenario
+
+    if not isinstance(value, Scenario):
+        given = f"{str(value)!r}" if isinstance(value, (str, PathLike)) else "..."
+        message = f"run needs a scenario, got {type(value).__name__}: mrsim.run(mrsim.load({given}))"
+        raise TypeError(message)
 
 
 def _check_integer(name: str, value: object, least: int) -> int:

@@ -84,6 +84,9 @@ def load(path: str | PathLike[str]) -> tuple[Scenario, Collected, dict[str, Any]
                 faults_with_effect=_array(archive, "faults_with_effect"),
             )
             return scenario_of(documents["scenario"]), collected, documents["provenance"]
+    except OSError as error:
+        message = f"{path}: {(error.strerror or str(error)).lower()}"
+        raise ResultsError(message) from error
     except (zipfile.BadZipFile, KeyError, TypeError, ValueError, EOFError, AttributeError, ImportError) as error:
         message = f"{path}: not a file of mrsim results, or a damaged one ({type(error).__name__})"
         raise ResultsError(message) from error

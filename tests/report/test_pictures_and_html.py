@@ -14,10 +14,13 @@ import pytest
 from matplotlib.figure import Figure
 
 from mrsim.errors import ResultsError
+from mrsim.measure import Status
 from mrsim.report import plots
 from mrsim.report.html import results_html, scenario_html, trace_html
-from mrsim.report.json_export import json_text
+from mrsim.report.json_export import estimate_json, json_text
+from mrsim.report.pictures import pictures
 from mrsim.study.results import Results
+from mrsim.study.statistics import Sample, estimate
 from mrsim.trace import PHASES, Event
 from tests.report.samples import FAULT_S, sample_results, sample_scenario, sample_trace
 
@@ -145,7 +148,7 @@ def test_nothing_to_draw_is_an_error_that_says_so() -> None:
 
 
 def test_pictures_are_png_files_of_all_budgets_and_services(results: Results) -> None:
-    files = dict(plots.pictures(results))
+    files = dict(pictures(results))
     assert {"phases.png", "restored-orders-write.png", "ecdf-data_loss_s-store-orders-db.png"} <= set(files)
     assert all(content.startswith(b"\x89PNG") for content in files.values())
 
@@ -221,3 +224,30 @@ def test_json_is_strict_and_complete(results: Results) -> None:
     assert entry["unfinished"] > 0
     assert entry["estimates"]["p99"]["value_high"] is None
     assert entry["estimates"]["p50"]["value_low"] > 0
+    assert entry["estimates"]["p50"]["value"] == entry["estimates"]["p50"]["value_low"]
+
+
+def sample_of(*values: float, status: int = 0) -> Sample:
+    return Sample.of(np.array(values), np.full(len(values), status))
+
+
+@pytest.mark.parametrize(
+    ("sample", "aggregation", "value", "upper"),
+    [
+        (sample_of(*[5.0] * 400), "p99", 5.0, 5.0),
+        (sample_of(5.0, 5.0), "p99", 5.0, "unknown"),
+        (sample_of(*[5.0] * 400, status=Status.CENSORED), "p50", "beyond horizon", "beyond horizon"),
+        (sample_of(*[np.inf] * 400, status=Status.NEVER), "p50", "never", "never"),
+        (sample_of(np.nan, status=Status.NO_EFFECT), "p50", None, "unknown"),
+        (sample_of(5.0, status=Status.CENSORED), "mean", None, "unknown"),
+    ],
+)
+def test_json_tells_never_from_unknown(sample: Sample, aggregation: str, value: object, upper: object) -> None:
+    told = estimate_json(estimate(sample, aggregation))
+    assert (told["value"], told["upper"]) == (value, upper)
+    assert json.loads(json.dumps(told, allow_nan=False)) == told
+
+
+def test_completion_offers_the_pictures_only() -> None:
+    assert dir(plots) == ["ecdf", "phases", "restored"]
+    assert all(callable(getattr(plots, name)) for name in dir(plots))

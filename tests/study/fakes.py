@@ -190,6 +190,11 @@ def build_slow(which: Scenario) -> RunChunk:
     return spoiled(lambda *_: time.sleep(0.2))(which)
 
 
+def build_stuck(which: Scenario) -> RunChunk:
+    """Build a study in which a chunk takes longer than anybody waits."""
+    return spoiled(lambda *_: time.sleep(300.0))(which)
+
+
 def build_wide(_: Scenario) -> RunChunk:
     """Build a study with as many columns and as long curves as a scenario of a few services has."""
 

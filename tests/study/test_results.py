@@ -146,8 +146,25 @@ def test_other_files_are_refused_in_a_sentence(study: Results, tmp_path: Path) -
     for name in ("text", "empty", "cut", "holed", "other"):
         with pytest.raises(ResultsError, match=f"{name}: not a file of mrsim results"):
             Results.load(tmp_path / name)
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(ResultsError, match="missing: no such file"):
         Results.load(tmp_path / "missing")
+    with pytest.raises(ResultsError, match="is a directory"):
+        Results.load(tmp_path)
+
+
+def test_columns_answer_to_the_names_that_budgets_use(study: Results) -> None:
+    asked = study.estimate("rto{service=orders, op=write, clients=95%}", "p95")
+    assert asked == study.estimate(fakes.RTO, "p95")
+    assert np.array_equal(study.values_of("rpo{store=orders-db}"), study.values_of(fakes.LOSS))
+    assert np.array_equal(study.sample("rpo{store=orders-db}").lower, study.sample(fakes.LOSS).lower)
+
+
+@pytest.mark.parametrize(
+    ("column", "aggregation"), [(fakes.RTO, "trials"), (fakes.SPLIT, "p95"), (fakes.RTO, "max"), (fakes.RTO, "p0")]
+)
+def test_aggregations_that_the_metric_does_not_have_are_refused(study: Results, column: str, aggregation: str) -> None:
+    with pytest.raises(ResultsError, match=f"'{aggregation}' is n"):
+        study.estimate(column, aggregation)
 
 
 def test_a_later_format_says_so(study: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

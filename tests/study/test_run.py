@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ import numpy as np
 import pytest
 
 from mrsim.errors import SimulationError
+from mrsim.scenario.loader import loads
 from mrsim.study.collect import CHUNK
-from mrsim.study.executors import WorkerError, tasks_of
+from mrsim.study.executors import FIRST, WorkerError, tasks_of
 from mrsim.study.results import Results
 from mrsim.study.run import Interrupted, run
 from tests.study import fakes
@@ -35,9 +37,13 @@ def here() -> Results:
     return run(SCENARIO, trials=TRIALS, seed=5, workers=1, build=fakes.build)
 
 
-def test_chunks_are_of_one_size_whatever_runs_them() -> None:
+def test_chunks_are_of_one_size_whatever_runs_them_but_the_first_comes_soon() -> None:
     tasks = tasks_of(5, TRIALS)
-    assert [(task.first, task.count) for task in tasks] == [(0, 256), (256, 256), (512, 256), (768, 256), (1024, 100)]
+    rest = [(256, 256), (512, 256), (768, 256), (1024, 100)]
+    assert [(task.first, task.count) for task in tasks] == [(0, 16), (16, 240), *rest]
+    assert [(task.first, task.count) for task in tasks_of(5, 17)] == [(0, 16), (16, 1)]
+    assert [(task.first, task.count) for task in tasks_of(5, 16)] == [(0, 16)]
+    assert [(task.first, task.count) for task in tasks_of(5, 256)] == [(0, 16), (16, 240)]
 
 
 def test_worker_processes_give_the_same_bytes(here: Results, tmp_path: Path) -> None:
@@ -92,7 +98,7 @@ def test_a_seed_is_drawn_and_recorded() -> None:
 def test_progress_ends_at_the_number_asked_for() -> None:
     seen: list[tuple[int, int]] = []
     run(SCENARIO, trials=TRIALS, seed=5, workers=1, build=fakes.build, progress=lambda *at: seen.append(at))
-    assert seen == [(done, TRIALS) for done in (256, 512, 768, 1024, TRIALS)]
+    assert seen == [(done, TRIALS) for done in (FIRST, 256, 512, 768, 1024, TRIALS)]
 
 
 @pytest.mark.parametrize(
@@ -109,6 +115,39 @@ def test_progress_ends_at_the_number_asked_for() -> None:
 def test_arguments_out_of_range_are_refused(arguments: dict[str, Any], error: type[Exception]) -> None:
     with pytest.raises(error, match=f"{next(iter(arguments))} must be"):
         run(SCENARIO, build=fakes.build, **arguments)
+
+
+@pytest.mark.parametrize("given", ["ward.yaml", Path("ward.yaml"), None])
+def test_what_is_no_scenario_is_refused_with_the_way_out(given: Any) -> None:
+    way_out = r"mrsim\.run\(mrsim\.load\(" + ("'ward.yaml'" if given else r"\.\.\.")
+    with pytest.raises(TypeError, match=way_out):
+        run(given, trials=10)
+
+
+def test_a_study_without_faults_is_the_baseline() -> None:
+    text = fakes.TEXT.partition("faults:")[0]
+    for scenario in (loads(text), loads("name: bare\nregions: [a]")):
+        results = run(scenario, trials=20, seed=5, workers=1)
+        assert results.n == 20
+        assert results.faults.empty
+
+
+def test_an_interruption_does_not_wait_for_chunks_under_way() -> None:
+    """Workers that would take a minute are gone before the study says what was finished."""
+
+    def interrupt() -> None:
+        while not active_children():
+            time.sleep(0.05)
+        time.sleep(2.0)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    with pytest.raises(Interrupted):
+        run(SCENARIO, trials=TRIALS, seed=5, workers=2, build=fakes.build_stuck)
+    asked = time.monotonic()
+    while active_children():
+        assert time.monotonic() - asked < 10.0
+        time.sleep(0.05)
 
 
 def test_workers_and_executor_exclude_each_other() -> None:
@@ -191,7 +230,7 @@ def test_an_interruption_between_two_chunks_keeps_those_that_wait_to_be_taken() 
     with pytest.raises(Interrupted) as caught:
         run(SCENARIO, trials=TRIALS, seed=5, executor=AtOnce(), build=fakes.build, progress=interrupt)
     assert caught.value.partial is not None
-    assert caught.value.partial.n == 3 * CHUNK
+    assert caught.value.partial.n == 2 * CHUNK
 
 
 def test_an_interruption_before_the_first_chunk_has_nothing_to_keep() -> None:
