@@ -100,3 +100,8 @@ def test_a_worse_verdict_is_found_on_the_page() -> None:
     missed = page.table([replace(good, hit=False, reason="known")])
     assert page.worse(missed, [good]) == []
     assert page.verdicts(missed) == {"x": "miss, known"}
+
+
+def test_every_commit_quantile_is_within_4_ms() -> None:
+    for row in page.rows_of("commits"):
+        assert np.abs(np.subtract(row.predicted[:2], row.measured[:2])).max() < 0.004, row.what

@@ -7,7 +7,7 @@ import numpy as np
 from mrsim.scenario.loader import loads
 from mrsim.sim.run import Simulator
 from mrsim.trace import INF
-from tests.lab.judge import Floats, Row, distribution, half
+from tests.lab.judge import Floats, Row, distribution, half, pooled
 from tests.lab.reading import table
 
 TRIALS = 4000
@@ -80,4 +80,4 @@ def study() -> list[Row]:
         sample = predicted(mode, ttl, loop_wait, retry, promote, restart)
         what = f"{mode} killed, ttl {ttl} s, loop_wait {loop_wait} s asked: first write"
         rows.append(distribution("leases", what, judged, sample))
-    return rows
+    return [*rows, pooled("leases", "all three: first write", rows)]
