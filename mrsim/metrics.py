@@ -99,7 +99,7 @@ METRICS: tuple[Metric, ...] = (
         _STORE,
         QUANTILES,
         "Data loss: from the acknowledgement of the oldest acknowledged write absent from the surviving history to the "
-        "last instant at which its node could still acknowledge.",
+        "last instant at which its node could still acknowledge and a writer still reached it.",
         aliases=("rpo", "rpo_s"),
         unfinished=True,
     ),

@@ -109,8 +109,7 @@ def _measure_store(chunk: _Chunk, store: str) -> list[Episode]:
         _measure_writes(chunk, service, ledger, bins, durable_differs)
     put_loss(chunk.measures, store, ledger, traces)
     episodes = put_split_brain(chunk.measures, store, services, ledger, chunk.routes, dual)
-    rule = scenario.stores[store].commit
-    put_failovers(chunk.measures, store, ledger, traces, rule.of or scenario.regions, rule.any or rule.first or 1)
+    put_failovers(chunk.measures, store, ledger, traces)
     return episodes
 
 

@@ -124,6 +124,8 @@ class Ledger:
         """Attempts that went into each bin, shape ``(trials, bins)``."""
         self.head = np.zeros((len(bins), width))
         """Weight of the writers routed to an absent bin as it begins."""
+        self.last_s = np.full((len(bins), width), -np.inf)
+        """When the last writer left an absent bin, or it ended."""
         self.served = np.zeros((len(bins), width))
         """Weight of the writers served by each bin's node at the judged instant."""
         self.routed: dict[int, list[Routed]] = defaultdict(list)
@@ -151,6 +153,9 @@ class Ledger:
             begins = np.array([self.bins[t][b].start_s for t, b in zip(rows[absent], slab.label[absent], strict=True)])
             at_head &= (slab.open_from_s[absent] == begins)[:, None]
             self.head[rows[absent], slab.label[absent]] += np.add.reduce(at_head * weight, axis=1)
+            left = np.where(end[absent] > start[absent], end[absent], -np.inf).max(axis=1)
+            place = rows[absent], slab.label[absent]
+            self.last_s[place] = np.maximum(self.last_s[place], left)
         if self._judged:
             at_s = self._judged_s[rows, None]
             with np.errstate(invalid="ignore"):

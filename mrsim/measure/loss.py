@@ -63,17 +63,20 @@ def put_loss(measures: Measures, store: str, ledger: Ledger, traces: Sequence[Tr
 
 def _absent_s(ledger: Ledger, counts: Counts, trial: int, trace: Trace, store: StoreTrace) -> tuple[float, float]:
     """Return data loss and its part before the fault, from the oldest acknowledged absent commit; (0, 0) if none is."""
-    first_s, history = math.inf, -1
-    for index, b in enumerate(ledger.bins[trial]):
-        if b.fate.absent and counts.per_bin[index] > 0:
-            at_s = _first_commit_s(ledger, counts, trial, index)
-            if at_s < first_s:
-                first_s, history = at_s, b.history
-    if history < 0:
+    absent = [
+        (_first_commit_s(ledger, counts, trial, index), index)
+        for index, b in enumerate(ledger.bins[trial])
+        if b.fate.absent and counts.per_bin[index] > 0
+    ]
+    if not absent:
         return 0.0, 0.0
+    first_s, first = min(absent)
+    history = ledger.bins[trial][first].history
     node = store.histories[history].node
-    last_s = max(span.end_s for span in store.acks[node] if span.history == history)
-    last_s = min(last_s, ledger.horizon_s)
+    able_s = max(span.end_s for span in store.acks[node] if span.history == history)
+    # Nobody's data is older for a node that goes on without writers, able to acknowledge what nobody sends.
+    written_s = max(ledger.last_s[trial, index] for _, index in absent if ledger.bins[trial][index].history == history)
+    last_s = min(able_s, max(float(written_s), first_s), ledger.horizon_s)
     return max(0.0, last_s - first_s), max(0.0, min(last_s, trace.fault_s) - first_s)
 
 

@@ -36,9 +36,6 @@ FLOOR_PER_S = 1.0 / 600.0
 MERGE_S = 60.0
 """Gaps between episodes shorter than this merge."""
 
-ATTACHED = "standby-attached"
-"""Kind of event at which a standby follows the new primary."""
-
 
 @dataclass(frozen=True, slots=True)
 class Episode:
@@ -208,20 +205,8 @@ def _causes(events: Sequence[Event], last: int) -> Iterator[Event]:
         seen += 1
 
 
-def put_failovers(
-    measures: Measures, store: str, ledger: Ledger, traces: Sequence[Trace], standbys: Sequence[str], needed: int
-) -> None:
-    """Add whether each trial promoted, whether falsely or prematurely, and how long it had no redundancy after.
-
-    Parameters
-    ----------
-    measures, store, ledger, traces
-        As in :func:`put_split_brain`.
-    standbys
-        Regions whose standbys count towards redundancy: the commit rule's set, or all where it names none.
-    needed
-        How many of them must follow the new primary.
-    """
+def put_failovers(measures: Measures, store: str, ledger: Ledger, traces: Sequence[Trace]) -> None:
+    """Add whether each trial promoted, whether falsely or prematurely, and how long it had no redundancy after."""
     count = len(traces)
     promoted, false, premature = np.zeros(count), np.zeros(count), np.zeros(count)
     bare = np.full(count, np.nan)
@@ -236,7 +221,7 @@ def put_failovers(
         served = sum(ledger.served[index, place] for place, b in enumerate(ledger.bins[index]) if b.node == old)
         false[index] = float(served >= 0.5)
         premature[index] = float(any(_premature(trace, h.event, h.began_s) for h in begun))
-        again_s = _redundant_s(trace, store, begun[-1].began_s, standbys, needed)
+        again_s = _redundant_s(history, begun[-1].began_s)
         bare[index] = min(again_s, ledger.horizon_s) - begun[-1].began_s
         never = trace.stopped_early and again_s == INF
         status[index] = Status.NEVER if never else Status.CENSORED if again_s > ledger.horizon_s else Status.OBSERVED
@@ -259,16 +244,6 @@ def _premature(trace: Trace, event: int, began_s: float) -> bool:
     )
 
 
-def _redundant_s(trace: Trace, store: str, began_s: float, standbys: Sequence[str], needed: int) -> float:
-    """Return when enough standbys first followed the primary promoted at ``began_s``; infinite if never.
-
-    A commit rule that can no longer be met by the standbys that are left is never redundant again.
-    """
-    names = {f"{store}@{region}" for region in standbys}
-    followed: set[str] = set()
-    for event in trace.events:
-        if event.kind == ATTACHED and event.subject in names and event.at_s >= began_s:
-            followed.add(event.subject)
-            if len(followed) >= needed:
-                return event.at_s
-    return INF
+def _redundant_s(history: StoreTrace, began_s: float) -> float:
+    """Return when enough standbys first followed the primary promoted at ``began_s``; infinite if never."""
+    return min((max(span.start_s, began_s) for span in history.redundant if span.end_s > began_s), default=INF)

@@ -296,13 +296,13 @@ def test_a_promotion_for_a_fault_that_was_over_is_premature() -> None:
     assert value(measured([late]), "premature_failover{store=db}") == 0.0
 
 
-def test_redundancy_is_back_when_a_standby_follows_the_new_primary() -> None:
+def test_redundancy_is_back_when_the_policy_is_met_again() -> None:
     column = "time_without_redundancy_s{store=db}"
-    found = measured([lost_west()])
-    assert found.status[column][0] == Status.NEVER
-    back = lost_west()
-    back.events.append(event(260.0, "standby-attached", 5, "restore", WEST))
-    assert value(measured([back]), column) == pytest.approx(60.0)
+    bare = lost_west()
+    bare.stores["db"].redundant = [Span(-INF, 100.0)]
+    assert measured([bare]).status[column][0] == Status.NEVER
+    bare.stores["db"].redundant.append(Span(260.0, INF))
+    assert value(measured([bare]), column) == pytest.approx(60.0)
 
 
 def test_the_latency_of_a_write_is_the_sum_of_its_ways() -> None:

@@ -213,3 +213,17 @@ def test_a_system_that_is_slower_in_everything_recovers_as_much_later(factor: in
     """Law 7, scaling: what is not in the file (a round trip inside a region) is below the tolerance."""
     slow = recoveries(stretched(factor), seed)
     np.testing.assert_allclose(slow, factor * recoveries(USUAL, seed), rtol=0, atol=0.02 * factor)
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 2**32))
+def test_a_node_that_nobody_writes_to_any_more_loses_nothing_further(seed: int) -> None:
+    """The loss ends with the last writer, however long a node that was cut off could go on acknowledging."""
+    lost = "region-loss, region: a, at: 500s, connections: hang"
+    text = PLAIN.format(**USUAL)
+    assert lost in text
+    text = text.replace(lost, "isolation, region: a, at: 500s, cut_from: rest, still_reached_by: []")
+    column = "data_loss_s{store=db}"
+    short, long = (run(loads(text.replace("horizon: 4h", f"horizon: {hours}h")), seed)[1] for hours in (2, 4))
+    np.testing.assert_array_equal(short.values[column], long.values[column])
+    assert np.all((short.values[column] > 0) & (short.values[column] < 60))
