@@ -1,9 +1,9 @@
-"""Chunks of trials, and how they are put together: arrays are allocated once and filled as chunks arrive."""
+"""Chunks of trials, and how they are put together: memory grows with the chunks that have arrived."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -65,31 +65,28 @@ class Collected:
     faults_with_effect: NDArray[np.int64]
 
 
+class _Block(NamedTuple):
+    """What is kept of a chunk: shape ``(columns, count)``, and ``(curves, count, G)``."""
+
+    values: NDArray[np.float64]
+    status: NDArray[np.int8]
+    curves: NDArray[np.float32]
+    episodes: dict[str, NDArray[Any]]
+
+
 class Collector:
-    """Room for a study's trials; chunks may arrive in any order.
+    """Takes in a study's chunks, in any order, and puts them together at the end."""
 
-    Parameters
-    ----------
-    trials
-        Number of trials of the whole study, numbered from 0.
-    """
-
-    def __init__(self, trials: int) -> None:
-        self._done = np.zeros(trials, dtype=bool)
+    def __init__(self) -> None:
+        self._blocks: dict[int, _Block] = {}
         self._columns: tuple[str, ...] = ()
         self._status_columns: tuple[str, ...] = ()
-        self._values = np.empty((0, trials))
-        self._status = np.empty((0, trials), dtype=np.int8)
-        self._curves: dict[str, NDArray[np.float32]] = {}
+        self._curves: tuple[str, ...] = ()
         self._curve_times_s = np.empty(0)
-        self._episodes: dict[int, dict[str, NDArray[Any]]] = {}
         self._began = np.zeros(0, dtype=np.int64)
         self._with_effect = np.zeros(0, dtype=np.int64)
-
-    @property
-    def done(self) -> int:
+        self.done = 0
         """Number of trials that have arrived."""
-        return int(np.count_nonzero(self._done))
 
     def add(self, chunk: Chunk) -> None:
         """Take in a chunk.
@@ -100,52 +97,53 @@ class Collector:
             If its columns are not those of the chunks before it.
         """
         measures = chunk.measures
-        if not self._columns:
-            self._allocate(chunk)
         shape = (tuple(measures.values), tuple(measures.status), tuple(measures.curves))
-        if shape != (self._columns, self._status_columns, tuple(self._curves)):
+        if not self._columns:
+            self._columns, self._status_columns, self._curves = shape
+            self._curve_times_s = np.asarray(measures.curve_times_s, dtype=np.float64)
+            self._began = np.zeros(len(chunk.faults_began), dtype=np.int64)
+            self._with_effect = np.zeros(len(chunk.faults_with_effect), dtype=np.int64)
+        if shape != (self._columns, self._status_columns, self._curves):
             message = f"the columns of trials from {measures.first} on are not those of the trials before them"
             raise ValueError(message)
-        rows = slice(measures.first, measures.first + measures.count)
-        for index, column in enumerate(self._columns):
-            self._values[index, rows] = measures.values[column]
-        for index, column in enumerate(self._status_columns):
-            self._status[index, rows] = measures.status[column]
-        for name, curve in measures.curves.items():
-            self._curves[name][rows] = curve
-        self._episodes[measures.first] = dict(measures.episodes)
+        count, grid = measures.count, len(self._curve_times_s)
+        self._blocks[measures.first] = _Block(
+            np.array(list(measures.values.values()), dtype=np.float64).reshape(-1, count),
+            np.array(list(measures.status.values()), dtype=np.int8).reshape(-1, count),
+            np.array(list(measures.curves.values()), dtype=np.float32).reshape(-1, count, grid),
+            dict(measures.episodes),
+        )
         self._began += chunk.faults_began
         self._with_effect += chunk.faults_with_effect
-        self._done[rows] = True
+        self.done += count
 
     def collected(self) -> Collected:
-        """Return what has arrived so far, in ascending order of trial."""
-        whole = bool(self._done.all())
-        keep = slice(None) if whole else self._done
+        """Hand over what has arrived, in ascending order of trial; nothing is kept, so that memory does not double."""
+        count, grid = self.done, len(self._curve_times_s)
+        trial = np.empty(count, dtype=np.int64)
+        values = np.empty((len(self._columns), count))
+        status = np.empty((len(self._status_columns), count), dtype=np.int8)
+        curves = np.empty((len(self._curves), count, grid), dtype=np.float32)
+        episodes, at = [], 0
+        for first in sorted(self._blocks):
+            block = self._blocks.pop(first)
+            rows = slice(at, at + block.values.shape[1])
+            at = rows.stop
+            trial[rows] = np.arange(first, first + rows.stop - rows.start)
+            values[:, rows], status[:, rows], curves[:, rows] = block.values, block.status, block.curves
+            episodes.append(block.episodes)
         return Collected(
-            trial=np.flatnonzero(self._done),
+            trial=trial,
             columns=self._columns,
-            values=self._values[:, keep].T,
+            values=values.T,
             status_columns=self._status_columns,
-            status=self._status[:, keep].T,
-            episodes=_joined([self._episodes[first] for first in sorted(self._episodes)]),
-            curves={name: curve[keep] for name, curve in self._curves.items()},
+            status=status.T,
+            episodes=_joined(episodes),
+            curves=dict(zip(self._curves, curves, strict=True)),
             curve_times_s=self._curve_times_s,
             faults_began=self._began,
             faults_with_effect=self._with_effect,
         )
-
-    def _allocate(self, chunk: Chunk) -> None:
-        measures, trials = chunk.measures, len(self._done)
-        self._columns = tuple(measures.values)
-        self._status_columns = tuple(measures.status)
-        self._values = np.full((len(self._columns), trials), np.nan)
-        self._status = np.zeros((len(self._status_columns), trials), dtype=np.int8)
-        self._curve_times_s = np.asarray(measures.curve_times_s, dtype=np.float64)
-        grid = len(self._curve_times_s)
-        self._curves = {name: np.zeros((trials, grid), dtype=np.float32) for name in measures.curves}
-        self._began = np.zeros(len(chunk.faults_began), dtype=np.int64)
-        self._with_effect = np.zeros(len(chunk.faults_with_effect), dtype=np.int64)
 
 
 def _joined(tables: list[dict[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:

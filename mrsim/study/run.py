@@ -138,7 +138,7 @@ def run(
         raise ValueError(message)
     _check_scenario(scenario)
     seed = fresh_seed() if seed is None else _check_integer("seed", seed, 0)
-    collector = Collector(trials)
+    collector = Collector()
 
     def results() -> Results:
         origin = provenance(scenario, seed=seed, trials_asked=trials, trials=collector.done)
