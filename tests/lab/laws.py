@@ -26,8 +26,8 @@ LAWS = {
 }
 
 
-ALSO = {"test_laws_of_the_engine": (3,)}
-"""Laws that a test holds without naming them: its check of events is law 3 (causes before effects)."""
+ALSO = {"test_laws_of_the_engine": (3, 6), "test_laws_of_the_engine_in_many_scenarios": (3, 6)}
+"""Laws that a test holds without naming them itself: both check events (law 3) and a trial alone (law 6)."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +81,8 @@ def properties() -> list[Property]:
                 cases = _cases(node, file.removesuffix(".py").replace("/", "."))
                 if cases:
                     source = ast.get_source_segment(text, node) or ""
-                    numbers = re.findall(r"\b[Ll]aws? (\d)(?:(?:, | and )(\d))*", source)
-                    laws = sorted({int(x) for group in numbers for x in group if x} | set(ALSO.get(node.name, ())))
+                    numbers = "".join(re.findall(r"\b[Ll]aws? (\d(?:(?:, | and |, and )\d)*)", source))
+                    laws = sorted({int(x) for x in re.findall(r"\d", numbers)} | set(ALSO.get(node.name, ())))
                     found.append(Property(file, node.name, cases, tuple(laws)))
     return found
 
