@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from mrsim.scenario.fields import Count, Model, Name, Seconds, SecondsDist, Share
+from mrsim.scenario.fields import Bytes, Count, Model, Name, Seconds, SecondsDist, Share
 
 
 class Detect(Model):
@@ -85,6 +85,13 @@ class DecideLease(Model):
     )
     status_timeout: Seconds = Field(
         default=0.0, description="Longest wait of a candidate for the other members' positions; 0: it does not ask."
+    )
+    max_lag_bytes: Bytes | None = Field(
+        default=None,
+        description="A standby that lacks more than this of the WAL at the last renewal may not take the lease.",
+    )
+    start_timeout: Seconds = Field(
+        default=300.0, description="How long the holder's dead database may take to start before the lease is given up."
     )
     clock_drift: Share = Field(
         default=0.0, description="Relative drift of the holder's clock (positive: it runs slow)."

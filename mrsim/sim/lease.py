@@ -67,6 +67,8 @@ class LeaseControl:
         self._timers: list[Timer] = []
         self._racing = False
         self._regaining = False
+        self._reviving = False
+        self._told_why_none = False
         self._race = 0
         self._cause = NO_EVENT
         self.on_news: Callable[[int], None] = nobody_listens
@@ -97,6 +99,7 @@ class LeaseControl:
             self._start_race(self._cause)
         if self._held and renewing:
             self._act_as_primary(cause)
+            self._revive()
 
     # Renewal -------------------------------------------------------------------------------------------------------
 
@@ -143,6 +146,36 @@ class LeaseControl:
         if self._held and self._holder is holder and self._renewing and holder.role == "demoted" and holder.running:
             self._database.resume_primary(holder.region, cause, "holds its lease again")
 
+    def _revive(self) -> None:
+        """Let the agent of a dead database start it at its next turn, or give the lease up if it cannot be started.
+
+        References
+        ----------
+        Patroni 4.1, ``patroni/ha.py``: ``recover`` starts a crashed primary, ``post_recover`` removes the leader key
+        after a start that failed; ``handle_starting_instance`` gives up after ``primary_start_timeout``.
+        """
+        if not self._holder.running and not self._reviving:
+            self._reviving = True
+            wait = self._world.uniform(f"{self._name}/revive", self._race) * self._lease.loop_wait
+            holder, cause = self._holder, self._cause
+            started = self._world.now + wait
+            self._world.at(started, CONTROL, f"{self._name}/revives", lambda: self._started(holder, cause, started))
+
+    def _started(self, holder: Node, cause: int, since_s: float) -> None:
+        """Look at a database that was to start: give the lease up if it cannot, or takes too long."""
+        self._reviving = False
+        if not self._held or self._holder is not holder or not self._renewing or holder.running:
+            return
+        now, limit = self._world.now, since_s + self._lease.start_timeout
+        if holder.fenced or not holder.process_up:
+            self._release(cause, "its database could not be started", since_s - self._lease.loop_wait)
+        elif now < limit or not self._eligible(self._contenders(), now):
+            self._reviving = True
+            again = limit if now < limit else now + self._lease.loop_wait
+            self._world.at(again, CONTROL, f"{self._name}/revives", lambda: self._started(holder, cause, since_s))
+        else:
+            self._release(cause, "its database takes too long to start", since_s - self._lease.loop_wait)
+
     def _step_down(self, holder: Node, why: str) -> None:
         if not holder.agent_alive or not holder.running:
             return
@@ -167,16 +200,19 @@ class LeaseControl:
         )
         self._start_race(self._cause)
 
-    def _release(self, cause: int, why: str) -> None:
-        """Let the holder delete its key: candidates that watch it see that at once."""
+    def _release(self, cause: int, why: str, reported_s: float) -> None:
+        """Let the holder, whose last position is of ``reported_s``, delete its key: candidates see that at once."""
         self._held = False
-        self._renewed_s = self._world.now
+        self._renewed_s = reported_s
         self._cause = self._world.emit("lease-released", self._name, cause, "detection", why)
         self._start_race(self._cause)
 
     def _start_race(self, cause: int) -> None:
-        contenders = self._contenders()
+        able = self._contenders()
+        contenders = self._eligible(able, self._renewed_s)
         if not contenders:
+            if able:
+                self._none_eligible(able, cause)
             return
         self._racing = True
         self._race += 1
@@ -241,9 +277,40 @@ class LeaseControl:
             and self._store.usable_from(region)
         ]
 
+    def _eligible(self, contenders: list[Node], reported_s: float) -> list[Node]:
+        """Return those who are not too far behind what the primary had written when it last reported its position.
+
+        References
+        ----------
+        Patroni 4.1, ``patroni/ha.py``, ``is_lagging``: ``maximum_lag_on_failover`` against the position that the holder
+        writes with each renewal.
+        """
+        limit = self._lease.max_lag_bytes
+        if limit is None:
+            return contenders
+        streaming, former = self._database.streaming, self._database.current
+        return [node for node in contenders if node is former or streaming.bytes_behind(node, reported_s) <= limit]
+
+    def _none_eligible(self, contenders: list[Node], cause: int) -> None:
+        """Say why nobody takes the lease, and look again while somebody still receives WAL."""
+        if not self._told_why_none:
+            self._told_why_none = True
+            behind = min(self._database.streaming.bytes_behind(node, self._renewed_s) for node in contenders)
+            note = f"every standby lags by more than the limit: the best by {behind / 1e6:.0f} MB"
+            self._world.emit("no-candidate", self._name, cause, "decision", note)
+        if any(node.upstream is not None and node.upstream.flowing for node in contenders):
+            self._racing = True
+            again = self._world.now + self._lease.loop_wait
+            self._world.at(again, CONTROL, f"{self._name}/race", lambda: self._race_again(cause))
+
+    def _race_again(self, cause: int) -> None:
+        self._racing = False
+        if not self._held:
+            self._start_race(cause)
+
     def _acquire(self, cause: int) -> None:
         self._racing = False
-        contenders = self._contenders()
+        contenders = self._eligible(self._contenders(), self._renewed_s)
         if self._held or not contenders:
             return
         former = self._database.current
@@ -252,6 +319,7 @@ class LeaseControl:
             self._renewed_again()
         # What another holder's own clock will make it do stays to come.
         self._timers = []
+        self._told_why_none = False
         self._held = True
         self._holder = winner
         self._renewing = True
@@ -271,7 +339,7 @@ class LeaseControl:
         self._late.discard(node.region)
         if not success:
             if holds and self._renewing:
-                self._release(event, "gave it back after a promotion that failed")
+                self._release(event, "gave it back after a promotion that failed", self._world.now)
             # The lease of a holder that is dead or cut off runs out: nobody can delete the key in its place.
             return
         if not holds and self._lease.enforced_by == "holder":

@@ -75,6 +75,11 @@ class Streaming:
         age = self._world.uniform(f"{node.name}/report") * STATUS_INTERVAL_S
         return max(0.0, upstream.cut_s - age - upstream.stream.received(now))
 
+    def bytes_behind(self, node: Node, at_s: float) -> float:
+        """Return the WAL that its source had written up to ``at_s`` and that a standby does not hold, in bytes."""
+        written_s = min(at_s, node.upstream.stream.source_end_s) if node.upstream is not None else at_s
+        return self._load.bytes_between(self.position(node)[1], written_s)
+
     def wait_s(self, upstream: Upstream) -> float:
         """Return how long an acknowledgement over this connection takes: a round trip and the standby's flush."""
         return 2.0 * upstream.stream.latency_s + self._remote_flush_s

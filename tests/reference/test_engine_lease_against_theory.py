@@ -30,7 +30,7 @@ stores:
     failover:
       decide: {LEASE, expiry_lag: 0s, race: 0s}
       promote: {takes: PROMOTE}
-      old_primary: {on_return: rejoins, starts_after: 10s}
+      old_primary: {on_return: rejoins, starts_after: STARTS}
 services: {orders: {writes: db}}
 dns: {shop: {serves: [orders], policy: latency, ttl: 60s}}
 clients: {users: {near: eu-west, share: 100%, resolvers: typical, class: browser}}
@@ -45,10 +45,17 @@ LOSS = f"{{kind: region-loss, region: us-east, at: {AT_S}s, lasts: permanent, co
 
 
 def _traces(
-    lease: str, *faults: str, trials: int = 1000, promote: str = "1s", bandwidth: str = "", bursts: str = ""
+    lease: str,
+    *faults: str,
+    trials: int = 1000,
+    promote: str = "1s",
+    starts_after: str = "10s",
+    bandwidth: str = "",
+    bursts: str = "",
 ) -> list[Trace]:
     text = TEXT.replace("LEASE", lease).replace("FAULTS", "\n".join(f"  - {fault}" for fault in faults))
     text = text.replace("PROMOTE", promote).replace("WAL_BANDWIDTH", bandwidth).replace("BURSTS", bursts)
+    text = text.replace("STARTS", starts_after)
     return Simulator(loads(text)).run_chunk(77, 0, trials)
 
 
@@ -126,3 +133,75 @@ def test_a_holder_that_dies_while_it_is_promoted_leaves_its_lease_to_run_out() -
         assert _at_s(trace, "lease-expired")[1] == pytest.approx(renewed + 30.0, abs=1e-6)
         assert acquired[1] > renewed + 30.0
     assert twice > 300
+
+
+# Patroni: who may take it ---------------------------------------------------------------------------------------------
+
+BANDWIDTH = ", wal_bandwidth: {us-east/*: 40Mbit/s}"
+BURST = ", bursts: {every: 30min, last: 2min, rate: 20x, phase: 0%}"
+
+
+def _lost_at(at_s: float) -> str:
+    return LOSS.replace(f"{AT_S}s", f"{at_s}s")
+
+
+def _bursting(at_s: float, trials: int, lease: str = PATRONI) -> list[Trace]:
+    return _traces(lease, _lost_at(at_s), trials=trials, bandwidth=BANDWIDTH, bursts=BURST)
+
+
+def test_a_standby_too_far_behind_the_last_report_may_not_take_the_lease() -> None:
+    """A burst of 8 MB/s over 5 MB/s leaves 3 MB/s behind for 2 min, which drains at 5 - 0.4 MB/s in 78 s."""
+    drained = 1920.0 + 120.0 * (8.0 - 5.0) / (5.0 - 0.4)
+    assert drained == pytest.approx(1998.26, abs=0.01)
+    cases = [(1799.0, True), (1840.0, False), (1919.0, False), (drained - 11.0, False), (drained + 11.0, True)]
+    for at_s, promoted in cases:
+        for trace in _bursting(at_s, 60):
+            assert (len(trace.stores["db"].histories) == 2) == promoted, at_s
+            assert bool(_at_s(trace, "no-candidate")) != promoted
+    for trace in _bursting(1919.0, 60, f"{PATRONI}, max_lag_bytes: 1GB"):
+        assert len(trace.stores["db"].histories) == 2
+
+
+@pytest.mark.parametrize("into", [3.0, 7.0, 12.0])
+def test_the_lag_is_that_at_the_last_renewal(into: float) -> None:
+    """The holder writes its position when it renews; what it wrote since then does not count.
+
+    x s into the burst the nearer standby has 5 MB/s (x - 34 ms to 40 ms) of it. A report that is a s old says
+    8 MB/s (x - a), so the standby lags by more than 1 MiB if a < x - (5 (x - latency) + 1.05) / 8; a is U(0, 10).
+    """
+    promoted = sum(len(trace.stores["db"].histories) == 2 for trace in _bursting(1800.0 + into, 2000))
+    nearest, farthest = (1.0 - (into - (5.0 * (into - late) + 1.048576) / 8.0) / 10.0 for late in (0.045, 0.03))
+    assert nearest < farthest
+    assert stats.binomtest(promoted, 2000, nearest, alternative="less").pvalue > ALPHA
+    assert stats.binomtest(promoted, 2000, farthest, alternative="greater").pvalue > ALPHA
+
+
+# Patroni: a dead database beside a living agent -----------------------------------------------------------------------
+
+
+def _crash(lasts: str) -> str:
+    return f"{{kind: process-crash, store: db, region: us-east, at: {AT_S}s, lasts: {lasts}}}"
+
+
+def test_a_database_that_cannot_be_started_is_given_up_at_the_next_turn() -> None:
+    """The agent's next turn is U(0, loop_wait) later; the key is deleted, not left to run out."""
+    traces = _traces(PATRONI, _crash("permanent"), trials=3000)
+    released = np.array([_at_s(trace, "lease-released")[0] for trace in traces]) - AT_S
+    assert stats.kstest(released, stats.uniform(0.0, 10.0).cdf).pvalue > ALPHA
+    for trace, at_s in zip(traces, released, strict=True):
+        # Everybody answers: two round trips over the longest path are all there is to wait for.
+        assert _began_s(trace) - AT_S - at_s - PROMOTE_S == pytest.approx(0.35, abs=0.3)
+        assert not _at_s(trace, "lease-expired")
+
+
+def test_a_database_that_starts_in_time_keeps_its_lease() -> None:
+    for trace in _traces(PATRONI, _crash("1ms"), trials=300):
+        assert len(trace.stores["db"].histories) == 1
+        assert not _at_s(trace, "lease-released")
+
+
+def test_a_start_that_takes_too_long_is_given_up_after_its_timeout() -> None:
+    """U(0, loop_wait) to the attempt, then start_timeout."""
+    slow = _traces(PATRONI, _crash("1ms"), starts_after="20min")
+    released = np.array([_at_s(trace, "lease-released")[0] for trace in slow]) - AT_S - 300.0
+    assert stats.kstest(released, stats.uniform(0.0, 10.0).cdf).pvalue > ALPHA
