@@ -120,7 +120,7 @@ def _fence(draw: st.DrawFn, regions: tuple[str, ...], primary: str) -> Data:
     }
 
 
-def _failover(draw: st.DrawFn, regions: tuple[str, ...], primary: str, standbys: list[str]) -> Data:
+def _failover(draw: st.DrawFn, regions: tuple[str, ...], primary: str, standbys: list[str], moved_by: str) -> Data:
     by = draw(st.sampled_from(["automatic", "lease", "automatic", "operator", "automatic"]))
     failover: Data = {
         "decide": _decide(draw, by, regions),
@@ -138,9 +138,10 @@ def _failover(draw: st.DrawFn, regions: tuple[str, ...], primary: str, standbys:
     if by != "lease":
         if draw(st.booleans()):
             failover["promote"]["order"] = _some(draw, tuple(standbys))
-        failover["detect"] = _detect(draw, regions, primary)
         if draw(st.sampled_from([True, False])):
             failover["fence"] = _fence(draw, regions, primary)
+    if by != "lease" or moved_by == "health":
+        failover["detect"] = _detect(draw, regions, primary)
     if draw(st.integers(0, 3)) == 0:
         sees = _some(draw, (WITNESS, *OUTSIDE))
         failover["self_check"] = {"sees": sees, "every": "5s", "fails": 2, "timeout": "2s"}
@@ -164,7 +165,7 @@ def _store(draw: st.DrawFn, regions: tuple[str, ...]) -> Data:
     if draw(st.booleans()):
         store["product"] = "cloudnative-pg"
     if standbys and draw(st.sampled_from([True] * 9 + [False])):
-        store["failover"] = _failover(draw, regions, primary, standbys)
+        store["failover"] = _failover(draw, regions, primary, standbys, moved_by)
     return store
 
 
