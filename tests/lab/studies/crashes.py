@@ -14,8 +14,8 @@ from tests.lab.reading import table
 
 RANDOM = (
     "the engine's commits are evenly spaced; the measured counts spread with a variance between a third and twice "
-    "their mean, as commits at irregular times would. The middle agrees; the spread of counts and ages and a crash in a "
-    "gap are missed"
+    "their mean, as commits at irregular times would. The middle agrees; the spread of counts and ages and a crash in "
+    "a gap are missed"
 )
 STRAY = "one crash lost rows that had been sent; its cause is not established"
 
