@@ -18,7 +18,7 @@ from mrsim.scenario.schema import schema
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ("README.md", "docs/metrics.md", "docs/language.md", "docs/command-line.md", "docs/calibration.md")
-COMMANDS = ("run", "check", "compare", "sweep", "validate", "trace", "schema", "presets", "calibrate", "score")
+COMMANDS = ("run", "check", "compare", "sweep", "solve", "validate", "trace", "schema", "presets", "calibrate", "score")
 SHOWN = ("Recovery time", "Where the time went", "Data loss", "Budgets", "seed")
 """Beginnings of the parts of a report that the README shows."""
 SESSIONS = {

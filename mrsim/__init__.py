@@ -22,9 +22,22 @@ if TYPE_CHECKING:
     from mrsim.study.compare import compare
     from mrsim.study.results import Results
     from mrsim.study.run import run
+    from mrsim.study.solve import solve
     from mrsim.study.sweep import sweep
 
-__all__ = ["Results", "Scenario", "__version__", "calibrate", "compare", "load", "loads", "plot", "run", "sweep"]
+__all__ = [
+    "Results",
+    "Scenario",
+    "__version__",
+    "calibrate",
+    "compare",
+    "load",
+    "loads",
+    "plot",
+    "run",
+    "solve",
+    "sweep",
+]
 
 _HOMES = {
     "Results": ("mrsim.study.results", "Results"),
@@ -35,6 +48,7 @@ _HOMES = {
     "loads": ("mrsim.scenario.loader", "loads"),
     "plot": ("mrsim.report.plots", None),
     "run": ("mrsim.study.run", "run"),
+    "solve": ("mrsim.study.solve", "solve"),
     "sweep": ("mrsim.study.sweep", "sweep"),
 }
 """Public name: the module it lives in, and its name there (None: the module itself)."""

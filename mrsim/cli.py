@@ -19,6 +19,7 @@ import click
 from mrsim.calibrate.commands import register
 from mrsim.commands.compare import register_compare
 from mrsim.commands.options import NATURAL, SEED, SET, study_options
+from mrsim.commands.solve import register_solve
 from mrsim.commands.sweep import register_sweep
 from mrsim.errors import InvalidScenarios, MrsimError, ScenarioError, SimulationError
 from mrsim.version import __version__
@@ -367,3 +368,4 @@ def _readable(path: Path) -> None:
 register(commands, study_options, _load, _study)
 register_compare(commands, _load, _study)
 register_sweep(commands, _load, _study)
+register_solve(commands, _load, _study)

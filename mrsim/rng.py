@@ -90,6 +90,11 @@ def resample_counts(seed: int, name: str, size: int, rounds: int) -> Iterator[ND
         yield np.bincount(drawn, minlength=size)
 
 
+def other_seed(seed: int, name: str) -> int:
+    """Return a seed that follows from another one and a name, for a study that is to share no draw with the first."""
+    return int(key_of(seed, name)[0] & np.uint64(0xFFFFFFFF))
+
+
 def fresh_seed() -> int:
     """Return a seed from the operating system, small enough to type again; record it with every result."""
     return int(np.random.SeedSequence().generate_state(1, dtype=np.uint32)[0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -40,6 +40,30 @@ def _variants(
         raise click.BadParameter(message) from error
 
 
+_OPTIONS: tuple[Callable[[Any], Any], ...] = (
+    click.argument("files", type=_PATH, nargs=-1, required=True, metavar="FILE..."),
+    click.option(
+        "--variant",
+        "variants",
+        multiple=True,
+        callback=_variants,
+        metavar="PATH=VALUE[;...]",
+        help="Also the first file with these changes; repeatable.",
+    ),
+    click.option(
+        "--metric",
+        "metrics",
+        multiple=True,
+        metavar="METRIC",
+        help="Compare this, such as rpo{store=orders-db}; repeatable. Not given: what budgets name, and the usual.",
+    ),
+    SET,
+    study_options,
+    click.option("--json", "json_path", type=_PATH, metavar="PATH", help="Also write the comparison as JSON."),
+    click.option("--plot", "plot_path", type=_PATH, metavar="DIR", help="Also write pictures (PNG)."),
+)
+
+
 def register_compare(commands: click.Group, load: Load, study: Study) -> None:
     """Add the command to a command line.
 
@@ -51,73 +75,62 @@ def register_compare(commands: click.Group, load: Load, study: Study) -> None:
         Read a scenario, and run a study with progress; what goes wrong leaves with the command line's exit codes.
     """
 
-    @commands.command("compare", epilog=_CODES)
-    @click.argument("files", type=_PATH, nargs=-1, required=True, metavar="FILE...")
-    @click.option(
-        "--variant",
-        "variants",
-        multiple=True,
-        callback=_variants,
-        metavar="PATH=VALUE[;...]",
-        help="Also the first file with these changes; repeatable.",
-    )
-    @click.option(
-        "--metric",
-        "metrics",
-        multiple=True,
-        metavar="METRIC",
-        help="Compare this, such as rto{...} as in a budget; repeatable.",
-    )
-    @SET
-    @study_options
-    @click.option("--json", "json_path", type=_PATH, metavar="PATH", help="Also write the comparison as JSON.")
-    @click.option("--plot", "plot_path", type=_PATH, metavar="DIR", help="Also write pictures (PNG).")
-    def compare_command(
-        files: tuple[Path, ...],
-        variants: tuple[tuple[Setting, ...], ...],
-        metrics: tuple[str, ...],
-        settings: tuple[Setting, ...],
-        trials: int,
-        seed: int | None,
-        workers: int | None,
-        json_path: Path | None,
-        plot_path: Path | None,
-    ) -> int:
+    def command(**given: Any) -> int:
         """Run several scenarios through the same outages and compare each with the first.
 
         The draws of everything that has the same name in the files are the same, so differences show in few trials.
         Variants of one file need no new file: mrsim compare a.yaml --variant dns.shop.ttl=30s. A --set changes every
         posture.
         """
-        from mrsim.report.comparison import comparison_json, comparison_report
-        from mrsim.report.outputs import Outputs, write_named
-        from mrsim.report.terminal import page_of
-        from mrsim.rng import fresh_seed
-        from mrsim.study.asked import measuring
-        from mrsim.study.compare import assembled, labels_of
+        return _compare(load, study, **given)
 
-        outputs = Outputs(json_path, None, plot_path)
-        scenarios = [load(file, settings) for file in files]
-        scenarios += [load(files[0], (*settings, *variant)) for variant in variants]
-        if len(scenarios) < 2:
-            message = "one posture is nothing to compare: name a second file or a --variant"
-            raise click.UsageError(message)
-        seed = fresh_seed() if seed is None else seed
-        studies = []
-        for scenario in measuring(scenarios, metrics):
-            results, interrupted = study(scenario, trials, seed, workers)
-            if results is None or interrupted:
-                click.echo("mrsim: interrupted: nothing was compared", err=True)
-                return _INTERRUPTED
-            studies.append(results)
-        comparison = assembled(scenarios, studies, labels_of(scenarios), metrics)
-        if outputs.json is not None:
-            write_named(outputs.json, comparison_json(comparison).encode())
-        if outputs.plots is not None:
-            from mrsim.report.comparison_plots import comparison_pictures
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    commands.command("compare", epilog=_CODES)(command)
 
-            for name, png in comparison_pictures(comparison):
-                write_named(outputs.plots / name, png)
-        width, colour = page_of(sys.stdout)
-        click.echo(comparison_report(comparison, width=width, colour=colour), nl=False)
-        return 0
+
+def _compare(
+    load: Load,
+    study: Study,
+    files: tuple[Path, ...],
+    variants: tuple[tuple[Setting, ...], ...],
+    metrics: tuple[str, ...],
+    settings: tuple[Setting, ...],
+    trials: int,
+    seed: int | None,
+    workers: int | None,
+    json_path: Path | None,
+    plot_path: Path | None,
+) -> int:
+    from mrsim.report.comparison import comparison_json, comparison_report
+    from mrsim.report.outputs import Outputs, write_named
+    from mrsim.report.terminal import page_of
+    from mrsim.rng import fresh_seed
+    from mrsim.study.asked import measuring
+    from mrsim.study.compare import assembled, labels_of
+
+    outputs = Outputs(json_path, None, plot_path)
+    scenarios = [load(file, settings) for file in files]
+    scenarios += [load(files[0], (*settings, *variant)) for variant in variants]
+    if len(scenarios) < 2:
+        message = "one posture is nothing to compare: name a second file or a --variant"
+        raise click.UsageError(message)
+    seed = fresh_seed() if seed is None else seed
+    studies = []
+    for scenario in measuring(scenarios, metrics):
+        results, interrupted = study(scenario, trials, seed, workers)
+        if results is None or interrupted:
+            click.echo("mrsim: interrupted: nothing was compared", err=True)
+            return _INTERRUPTED
+        studies.append(results)
+    comparison = assembled(scenarios, studies, labels_of(scenarios), metrics)
+    if outputs.json is not None:
+        write_named(outputs.json, comparison_json(comparison).encode())
+    if outputs.plots is not None:
+        from mrsim.report.comparison_plots import comparison_pictures
+
+        for name, png in comparison_pictures(comparison):
+            write_named(outputs.plots / name, png)
+    width, colour = page_of(sys.stdout)
+    click.echo(comparison_report(comparison, width=width, colour=colour), nl=False)
+    return 0

@@ -53,18 +53,19 @@ SET = click.option(
     metavar="PATH=VALUE",
     help="Change a value of the scenario, such as dns.shop.ttl=30s; repeatable.",
 )
+WORKERS_OPTION = click.option(
+    "--workers",
+    type=int,
+    callback=WORKERS,
+    metavar="W",
+    help="Processes; all cores if not given. Changes no number.",
+)
 _STUDY_OPTIONS = (
     click.option(
         "--trials", type=int, default=DEFAULT_TRIALS, show_default=True, callback=TRIALS, metavar="N", help="Trials."
     ),
     SEED,
-    click.option(
-        "--workers",
-        type=int,
-        callback=WORKERS,
-        metavar="W",
-        help="Processes; all cores if not given. Changes no number.",
-    ),
+    WORKERS_OPTION,
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -38,12 +38,9 @@ def _axes(_context: click.Context, _option: click.Parameter, given: tuple[str, .
         raise click.BadParameter(message) from error
 
 
-def register_sweep(commands: click.Group, load: Load, study: Study) -> None:
-    """Add the command to a command line; see :func:`mrsim.commands.compare.register_compare`."""
-
-    @commands.command("sweep", epilog=_CODES)
-    @click.argument("file", type=_PATH)
-    @click.option(
+_OPTIONS: tuple[Callable[[Any], Any], ...] = (
+    click.argument("file", type=_PATH),
+    click.option(
         "--set",
         "axes",
         multiple=True,
@@ -51,61 +48,77 @@ def register_sweep(commands: click.Group, load: Load, study: Study) -> None:
         callback=_axes,
         metavar="PATH=A,B,...",
         help="Values to go through, such as dns.shop.ttl=30s,60s,300s; with several, every combination.",
-    )
-    @click.option(
+    ),
+    click.option(
         "--metric",
         "metrics",
         multiple=True,
         metavar="METRIC",
         help="Show this, such as rpo{store=orders-db}; repeatable. Not given: what budgets name, and the usual.",
-    )
-    @study_options
-    @click.option("--csv", "csv_path", type=_PATH, metavar="PATH", help="Also write a tidy table.")
-    @click.option("--json", "json_path", type=_PATH, metavar="PATH", help="Also write the sweep as JSON.")
-    @click.option("--plot", "plot_path", type=_PATH, metavar="DIR", help="Also write lines and heat maps (PNG).")
-    def sweep_command(
-        file: Path,
-        axes: tuple[Axis, ...],
-        metrics: tuple[str, ...],
-        trials: int,
-        seed: int | None,
-        workers: int | None,
-        csv_path: Path | None,
-        json_path: Path | None,
-        plot_path: Path | None,
-    ) -> int:
+    ),
+    study_options,
+    click.option("--csv", "csv_path", type=_PATH, metavar="PATH", help="Also write a tidy table."),
+    click.option("--json", "json_path", type=_PATH, metavar="PATH", help="Also write the sweep as JSON."),
+    click.option("--plot", "plot_path", type=_PATH, metavar="DIR", help="Also write lines and heat maps (PNG)."),
+)
+
+
+def register_sweep(commands: click.Group, load: Load, study: Study) -> None:
+    """Add the command to a command line; see :func:`mrsim.commands.compare.register_compare`."""
+
+    def command(**given: Any) -> int:
         """Run the scenario in FILE with every combination of some values, all under the same outages.
 
         All combinations are read before any is run. Differences are to the first one, trial by trial.
         """
-        from mrsim.report.outputs import Outputs
-        from mrsim.report.sweep import sweep_report
-        from mrsim.report.terminal import page_of
-        from mrsim.rng import fresh_seed
-        from mrsim.study.asked import as_asked, measuring
-        from mrsim.study.sweep import Point, Sweep, columns_asked, grid
+        return _sweep(load, study, **given)
 
-        Outputs(csv_path)
-        outputs = Outputs(json_path, None, plot_path)
-        scenario = load(file, ())
-        places = grid(scenario, axes)
-        seed = fresh_seed() if seed is None else seed
-        points: list[Point] = []
-        interrupted = False
-        for (values, variant), asked in zip(places, measuring([one for _, one in places], metrics), strict=True):
-            results, interrupted = study(asked, trials, seed, workers)
-            if results is None or interrupted:
-                break
-            points.append(Point(values, as_asked(results, variant)))
-        if points:
-            found = Sweep(axes, tuple(points), metrics=columns_asked(scenario, metrics))
-            _write(found, csv_path, outputs.json, outputs.plots)
-            width, colour = page_of(sys.stdout)
-            click.echo(sweep_report(found, width=width, colour=colour), nl=False)
-        if interrupted:
-            click.echo(f"mrsim: interrupted: {len(points)} of {len(places)} points were finished", err=True)
-            return _INTERRUPTED
-        return 0
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    commands.command("sweep", epilog=_CODES)(command)
+
+
+def _sweep(
+    load: Load,
+    study: Study,
+    file: Path,
+    axes: tuple[Axis, ...],
+    metrics: tuple[str, ...],
+    trials: int,
+    seed: int | None,
+    workers: int | None,
+    csv_path: Path | None,
+    json_path: Path | None,
+    plot_path: Path | None,
+) -> int:
+    from mrsim.report.outputs import Outputs
+    from mrsim.report.sweep import sweep_report
+    from mrsim.report.terminal import page_of
+    from mrsim.rng import fresh_seed
+    from mrsim.study.asked import as_asked, measuring
+    from mrsim.study.sweep import Point, Sweep, columns_asked, grid
+
+    Outputs(csv_path)
+    outputs = Outputs(json_path, None, plot_path)
+    scenario = load(file, ())
+    places = grid(scenario, axes)
+    seed = fresh_seed() if seed is None else seed
+    points: list[Point] = []
+    interrupted = False
+    for (values, variant), asked in zip(places, measuring([one for _, one in places], metrics), strict=True):
+        results, interrupted = study(asked, trials, seed, workers)
+        if results is None or interrupted:
+            break
+        points.append(Point(values, as_asked(results, variant)))
+    if points:
+        found = Sweep(axes, tuple(points), metrics=columns_asked(scenario, metrics))
+        _write(found, csv_path, outputs.json, outputs.plots)
+        width, colour = page_of(sys.stdout)
+        click.echo(sweep_report(found, width=width, colour=colour), nl=False)
+    if interrupted:
+        click.echo(f"mrsim: interrupted: {len(points)} of {len(places)} points were finished", err=True)
+        return _INTERRUPTED
+    return 0
 
 
 def _write(found: Sweep, csv_path: Path | None, json_path: Path | None, plot_path: Path | None) -> None:

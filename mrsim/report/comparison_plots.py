@@ -6,6 +6,7 @@ As in :mod:`mrsim.report.plots`, every function draws on the axes it is given, o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from io import BytesIO
 from typing import TYPE_CHECKING
 
@@ -107,11 +108,7 @@ def phase_bars(comparison: Comparison, ax: Axes | None = None) -> Axes:
     if not outages:
         message = "nothing to draw: there was no outage in any trial of any posture"
         raise ResultsError(message)
-    if ax is None:
-        from matplotlib import pyplot
-
-        height = 1.7 + 0.35 * len(outages) * (len(comparison.labels) + 0.6)
-        ax = pyplot.subplots(figsize=(8.4, height), layout="constrained")[1]
+    ax = plots.axes_or_new(ax, height=1.7 + 0.35 * len(outages) * (len(comparison.labels) + 0.6))
     named = list(zip(comparison.labels, by_posture, strict=True))
     bars = [(outage, label, tables.get(outage)) for outage in outages for label, tables in named]
     places = np.array([i + 0.6 * (i // len(comparison.labels)) for i in range(len(bars))])
@@ -156,10 +153,7 @@ def paired_differences(comparison: Comparison, column: str | None = None, ax: Ax
     if not differing:
         message = f"nothing to draw: {column or 'nothing'} differs in any trial"
         raise ResultsError(message)
-    if ax is None:
-        from matplotlib import pyplot
-
-        ax = pyplot.subplots(figsize=(7.2, 4.0), layout="constrained")[1]
+    ax = plots.axes_or_new(ax)
     chosen = [each for each in differing if each.column == differing[0].column]
     finite = []
     for each in chosen:
@@ -194,41 +188,32 @@ def comparison_pictures(comparison: Comparison) -> Iterator[tuple[str, bytes]]:
     """Draw what a comparison can show, each picture as a file's name and its PNG; empty pictures are left out."""
     durations = [column for column in comparison.columns if column.partition("{")[0].endswith("_s")]
     services = dict.fromkeys((t.service, t.op) for results in comparison.studies for t in recovery_tables(results))
-    drawings: list[tuple[str, Callable[[], Axes]]] = [("phases.png", lambda: phase_bars(comparison))]
+    drawings: list[tuple[str, Callable[..., Axes], tuple[str, ...]]] = [("phases", phase_bars, ())]
     for column in durations:
-        name = plots.file_name(column)
-        drawings.append((f"ecdf-{name}.png", _later(ecdfs, comparison, column)))
-        drawings.append((f"difference-{name}.png", _later(paired_differences, comparison, column)))
-    for service, op in services:
-        name = f"restored-{plots.file_name(f'{service} {op}')}.png"
-        drawings.append((name, _later(restored_curves, comparison, service, op)))
-    for name, draw in drawings:
+        drawings += [("ecdf", ecdfs, (column,)), ("difference", paired_differences, (column,))]
+    drawings += [("restored", restored_curves, pair) for pair in services]
+    height = 1.7 + 0.35 * len(services) * (len(comparison.labels) + 0.6)
+    for kind, draw, arguments in drawings:
+        name = "-".join([kind, *([plots.file_name(" ".join(arguments))] if arguments else [])])
         try:
-            ax = draw()
+            png = png_of(partial(draw, comparison, *arguments), height if kind == "phases" else 4.0)
         except ResultsError:
             continue
-        yield name, png_of(ax)
+        yield f"{name}.png", png
 
 
-def png_of(ax: Axes) -> bytes:
-    """Return the picture that axes belong to, and forget it."""
-    from matplotlib import pyplot
-
-    figure = ax.get_figure(root=True)
+def png_of(draw: Callable[..., Axes], height: float = 4.0) -> bytes:
+    """Return what a function draws on the axes ``ax``, as PNG."""
+    figure, [ax] = plots.sheet(1, (7.2, height))
+    draw(ax=ax)
     stream = BytesIO()
-    if figure is not None:
-        figure.savefig(stream, format="png", metadata={"Software": "mrsim"})
-        pyplot.close(figure)
+    figure.savefig(stream, format="png", metadata={"Software": "mrsim"})
     return stream.getvalue()
 
 
 def short(label: str) -> str:
     """Return a posture's name as far as a legend has room for it: its end says more than its beginning."""
     return label if len(label) <= LONGEST_NAME else "…" + label[-LONGEST_NAME + 1 :]
-
-
-def _later(draw: Callable[..., Axes], comparison: Comparison, *arguments: str) -> Callable[[], Axes]:
-    return lambda: draw(comparison, *arguments)
 
 
 def _shared(comparison: Comparison) -> str:

@@ -97,7 +97,7 @@ def ecdf(results: Results, metric: str = "rto", ax: Axes | None = None, *, label
     if sample.n == 0:
         message = f"nothing to draw: {column} had no effect in any trial"
         raise ResultsError(message)
-    ax = _axes(ax)
+    ax = axes_or_new(ax)
     finite = sample.upper[np.isfinite(sample.upper)]
     limits = [budget.limit for budget in results.scenario.budgets if budget.column == column and budget.level != "off"]
     kind = BY_NAME[split_column(column)[0]].kind
@@ -165,7 +165,7 @@ def restored(
     if len(kept) == 0:
         message = f"nothing to draw: nobody was affected in any trial ({name})"
         raise ResultsError(message)
-    ax = _axes(ax)
+    ax = axes_or_new(ax)
     mean = kept.mean(axis=0, dtype=np.float64)
     low, high = np.quantile(kept, [0.05, 0.95], axis=0, method="inverted_cdf")
     unit, scale = _unit_of(ax, "duration", _interesting_until(results.curve_times_s, low))
@@ -212,7 +212,7 @@ def phases(results: Results, ax: Axes | None = None) -> Axes:
     if not tables:
         message = "nothing to draw: there was no outage in any trial"
         raise ResultsError(message)
-    ax = _axes(ax, height=1.6 + 0.55 * len(tables))
+    ax = axes_or_new(ax, height=1.6 + 0.55 * len(tables))
     unit, scale = _unit_of(ax, "duration", max(table.total_s for table in tables))
     names = [f"{table.outage}\n{table.whose}" for table in tables]
     left = np.zeros(len(tables))
@@ -245,7 +245,7 @@ def phase_style(phase: str) -> tuple[str, str]:
     return _PHASE_STYLE[phase]
 
 
-def _axes(ax: Axes | None, height: float = 4.0) -> Axes:
+def axes_or_new(ax: Axes | None, height: float = 4.0) -> Axes:
     """Return the axes given, or new ones of a figure that belongs to nobody else (pyplot would keep it for ever)."""
     if ax is not None:
         return ax

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +48,7 @@ def sweep_lines(sweep: Sweep, quantity: Quantity | None = None, ax: Axes | None 
     if len(rest) > MOST_LINES:
         message = f"{len(rest)} lines are more than can be told apart: {MOST_LINES}"
         raise ResultsError(message)
-    ax = ax or _new_axes()
+    ax = plots.axes_or_new(ax)
     first = sweep.axes[0]
     numbers = first.numbers()
     steps = numbers if numbers is not None else [float(i) for i in range(len(first.levels))]
@@ -94,7 +95,7 @@ def sweep_map(sweep: Sweep, quantity: Quantity | None = None, ax: Axes | None = 
         message = f"a map needs two axes, this sweep has {len(sweep.axes)}"
         raise ResultsError(message)
     quantity = quantity or sweep.quantities[0]
-    ax = ax or _new_axes()
+    ax = plots.axes_or_new(ax)
     scale, unit = _scale(sweep, quantity)
     down, across = sweep.axes
     places = [[_point(sweep, (y, x)) for x in across.levels] for y in down.levels]
@@ -127,16 +128,10 @@ def sweep_pictures(sweep: Sweep) -> Iterator[tuple[str, bytes]]:
         name = plots.file_name(f"{quantity.column} {quantity.aggregation}")
         for kind, draw in (("map", sweep_map), ("lines", sweep_lines)):
             try:
-                ax = draw(sweep, quantity)
+                png = png_of(partial(draw, sweep, quantity))
             except ResultsError:
                 continue
-            yield f"{kind}-{name}.png", png_of(ax)
-
-
-def _new_axes() -> Axes:
-    from matplotlib import pyplot
-
-    return pyplot.subplots(figsize=(7.2, 4.0), layout="constrained")[1]
+            yield f"{kind}-{name}.png", png
 
 
 def _point(sweep: Sweep, values: tuple[Any, ...]) -> Any:

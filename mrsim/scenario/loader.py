@@ -19,7 +19,7 @@ from mrsim.scenario.build import build
 from mrsim.scenario.document import Converter, Document
 from mrsim.scenario.library import Library, Preset, read_presets
 from mrsim.scenario.model import Scenario
-from mrsim.scenario.settings import Setting, Written, merged
+from mrsim.scenario.settings import Setting, merged
 
 LARGEST_FILE = 1024 * 1024
 """Bytes of the largest scenario file that is read."""
@@ -78,7 +78,7 @@ def loads(text: str, path: str = "<string>", settings: Sequence[Setting] = ()) -
     if scenario is None or document.problems:
         problems = sorted(document.problems, key=lambda problem: (problem.line, problem.column))
         raise ScenarioError([_placed(problem) for problem in problems], path)
-    scenario.remember(Written(text, merged((), settings)))
+    scenario.remember(text, merged((), settings))
     return scenario
 
 

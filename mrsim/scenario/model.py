@@ -78,14 +78,14 @@ class Scenario(Model):
         if self._written is None:
             message = "values can be changed in a scenario that was read from a file or a text, not in this one"
             raise ScenarioError([Problem(message, hint="see mrsim.load and mrsim.loads")], self.path)
-        if loads(self._written.text, self.path, self._written.settings) != self:
+        if not self._written.is_still(self.__dict__):
             message = "this scenario is no longer what was read: it was changed by other means than with_"
             raise ScenarioError([Problem(message, hint="make all changes with with_")], self.path)
         return loads(self._written.text, self.path, merged(self._written.settings, settings))
 
-    def remember(self, written: Written) -> None:
-        """Note the text that this scenario was read from; for the loader."""
-        self._written = written
+    def remember(self, text: str, settings: tuple[Setting, ...]) -> None:
+        """Note what this scenario was read from; for the loader."""
+        self._written = Written(text, settings, dict(self.__dict__))
 
     @property
     def settings(self) -> tuple[Setting, ...]:

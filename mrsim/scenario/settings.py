@@ -53,10 +53,17 @@ class Written:
         The file.
     settings
         What was changed in it, in this order.
+    fields
+        What was read, by name.
     """
 
     text: str = field(compare=False)
     settings: tuple[Setting, ...] = field(default=(), compare=False)
+    fields: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    def is_still(self, fields: Mapping[str, Any]) -> bool:
+        """Whether a scenario is still what was read, apart from the name of its file."""
+        return all(one is fields[name] or one == fields[name] for name, one in self.fields.items() if name != "path")
 
 
 class SettingError(ValueError):

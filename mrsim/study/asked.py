@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mrsim.errors import Problem, ScenarioError
 from mrsim.metrics import BY_NAME
 from mrsim.scenario.budget_text import parse_budget
-from mrsim.study.provenance import provenance
+from mrsim.study.documents import digest, scenario_document
 
 if TYPE_CHECKING:
     from mrsim.scenario.budgets import Budget
@@ -86,8 +86,7 @@ def as_asked(results: Results, scenario: Scenario) -> Results:
     """Return results of a scenario that measured more, as those of the scenario itself."""
     if results.scenario is scenario:
         return results
-    asked = int(results.provenance["trials_asked"])
-    origin = provenance(scenario, seed=results.seed, trials_asked=asked, trials=results.n)
+    origin = results.provenance | {"scenario_sha256": digest(scenario_document(scenario))}
     return replace(results, scenario=scenario, provenance=origin)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -38,10 +39,16 @@ def provenance(scenario: Scenario, *, seed: int, trials_asked: int, trials: int)
         "trials": trials,
         "mrsim": __version__,
         "python": platform.python_version(),
-        **{package: version(package) for package in PACKAGES},
+        **{package: _version(package) for package in PACKAGES},
         "platform": f"{platform.system()} {platform.machine()}",
         "numpy_simd": _simd(),
     }
+
+
+@cache
+def _version(package: str) -> str:
+    """Return a package's version; looking it up reads a file, which a search of many studies need not do each time."""
+    return version(package)
 
 
 def _simd() -> list[str]:
