@@ -74,7 +74,9 @@ class LinkDegradation(_Fault):
     from_: tuple[Name, ...] = Field(alias="from", min_length=1, description="Places the paths lead from.")
     to: tuple[Name, ...] = Field(min_length=1, description="Places the paths lead to.")
     added_latency: SecondsDist | None = Field(default=None, description="Added to the latency one way.")
-    loss: Share = Field(default=0.0, description="Share of messages lost.")
+    loss: Share = Field(
+        default=0.0, description="Share of messages lost: probes fail, WAL gets through as TCP lets it."
+    )
     bandwidth: BytesPerSecond | None = Field(default=None, description="What is left for WAL.")
 
 
@@ -83,7 +85,9 @@ class Brownout(_Fault):
 
     kind: Literal["brownout"] = Field(description="What breaks.")
     region: Name = Field(description="Region it strikes.")
-    errors: Share = Field(default=0.0, description="Share of application requests that fail.")
+    errors: Share = Field(
+        default=0.0, description="Share of clients whose requests fail throughout, and of probes that fail."
+    )
     latency: SecondsDist | None = Field(default=None, description="Time the application takes to answer.")
     clients_give_up_after: Seconds = Field(default=10.0, gt=0, description="A request slower than this has failed.")
 

@@ -30,6 +30,11 @@ class HealthCheck(Model):
     fails: Count = Field(default=3, ge=1, description="Consecutive failures that make a checker report unhealthy.")
     recovers: Count = Field(default=3, ge=1, description="Consecutive successes that make it report healthy again.")
     timeout: Seconds = Field(gt=0, description="How long a probe waits for an answer.")
+    answer_within: Seconds | None = Field(
+        default=None,
+        gt=0,
+        description="How long the application may take to answer; none: the timeout.",
+    )
     healthy_above: Share = Field(default=0.5, description="Healthy while more than this share of checkers says so.")
     depth: Literal["reachability", "application"] = Field(
         default="application", description="What a probe asks: a TCP connect, or an answer from the application."

@@ -356,7 +356,7 @@ def _look_at_front(network: Network, brownouts: Brownouts, check: HealthCheck, r
     if rtt >= check.timeout:
         return Outcome(1.0, check.timeout, check.timeout)
     lost = network.probe_loss(place, region)
-    failing = brownouts.failing(region, check.timeout) if check.depth == "application" else 0.0
+    failing = brownouts.failing(region, check.answer_within or check.timeout) if check.depth == "application" else 0.0
     return Outcome(1.0 - (1.0 - lost) * (1.0 - failing), check.timeout, rtt)
 
 

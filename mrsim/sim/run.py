@@ -111,8 +111,8 @@ def _store_trace(parts: Parts, name: str, database: Database) -> StoreTrace:
 def _chosen(parts: Parts, database: Database) -> tuple[bool, float]:
     """Return whether the surviving history is in no doubt, and up to when its commits exist on a node that is up.
 
-    It is in doubt while its primary is down or cut off from every standby: what only that node holds may yet be lost. An
-    earlier primary that lives on is none of its standbys.
+    It is in doubt while its primary is down or cut off from every standby: what only that node holds may yet be lost.
+    An earlier primary that lives on is none of its standbys.
     """
     primary = database.current
     standbys = [node for node in database.nodes.values() if node.role == "standby" and node.running]
