@@ -108,9 +108,9 @@ class Collector:
             raise ValueError(message)
         count, grid = measures.count, len(self._curve_times_s)
         self._blocks[measures.first] = _Block(
-            np.array(list(measures.values.values()), dtype=np.float64).reshape(-1, count),
-            np.array(list(measures.status.values()), dtype=np.int8).reshape(-1, count),
-            np.array(list(measures.curves.values()), dtype=np.float32).reshape(-1, count, grid),
+            np.array(list(measures.values.values()), dtype=np.float64).reshape(len(shape[0]), count),
+            np.array(list(measures.status.values()), dtype=np.int8).reshape(len(shape[1]), count),
+            np.array(list(measures.curves.values()), dtype=np.float32).reshape(len(shape[2]), count, grid),
             dict(measures.episodes),
         )
         self._began += chunk.faults_began
