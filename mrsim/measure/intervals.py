@@ -104,6 +104,9 @@ class Outages:
         self._settle(columns, rows, begins, ended)
         self._fail(columns, rows, begins, np.minimum(start_s, self.horizon_s), weight)
         up = begins & (start_s > since_s) & (start_s < self.horizon_s)
+        late = begins & (start_s >= self.horizon_s) & (ended < self.horizon_s)
+        if late.any():
+            self._put(self.down_at_end, columns, rows, True, late)
         self.turns.append(Turns(rows, start_s - since_s, np.where(up, weight, 0.0)))
         self._put(self._start, columns, rows, start_s, begins)
         self._put(self._current, columns, rows, len(self.ways) - 1, begins)
@@ -145,12 +148,11 @@ class Outages:
         """Take in what follows the last way, up to the horizon; return itself."""
         everything = slice(None)
         self._settle(everything, everything, np.ones_like(self.down_at_end), self._end)
-        self.down_at_end = self._end < self.horizon_s
-        rows = np.flatnonzero(self.down_at_end.any(axis=1))
+        left = self._end < self.horizon_s
+        rows = np.flatnonzero(left.any(axis=1))
         if len(rows):
-            self._fail(everything, rows, self.down_at_end[rows], self.horizon_s, self.population.weight)
-        # a point whose service begins only after the horizon is without it, too
-        self.down_at_end |= self._start >= self.horizon_s
+            self._fail(everything, rows, left[rows], self.horizon_s, self.population.weight)
+        self.down_at_end |= left
         return self
 
     @property
@@ -231,7 +233,8 @@ def restored_curve(outages: Outages, times_s: Floats) -> NDArray[np.float32]:
     row_starts = np.arange(count)[:, None] * (grid + 1)
     for rows, after_s, weight in outages.turns:
         if not after_s.any():
-            steps[rows, 0] += np.add.reduce(weight, axis=1)
+            # running sums, as below: a trial's bytes must not depend on the others of its chunk
+            steps[rows, 0] += np.cumsum(weight, axis=1)[:, -1]
             continue
         place = np.broadcast_to(row_starts[rows] + _places(times_s, after_s), weight.shape)
         sums = np.bincount(place.ravel(), weights=weight.ravel(), minlength=steps.size)

@@ -124,6 +124,8 @@ class Ledger:
         """Attempts that went into each bin, shape ``(trials, bins)``."""
         self.head = np.zeros((len(bins), width))
         """Weight of the writers routed to an absent bin as it begins."""
+        self.first_s = np.full((len(bins), width), np.inf)
+        """When the first writer came to an absent bin."""
         self.last_s = np.full((len(bins), width), -np.inf)
         """When the last writer left an absent bin, or it ended."""
         self.served = np.zeros((len(bins), width))
@@ -153,8 +155,10 @@ class Ledger:
             begins = np.array([self.bins[t][b].start_s for t, b in zip(rows[absent], slab.label[absent], strict=True)])
             at_head &= (slab.open_from_s[absent] == begins)[:, None]
             self.head[rows[absent], slab.label[absent]] += np.add.reduce(at_head * weight, axis=1)
-            left = np.where(end[absent] > start[absent], end[absent], -np.inf).max(axis=1)
-            place = rows[absent], slab.label[absent]
+            some, place = (end[absent] > start[absent]) & (weight > 0.0), (rows[absent], slab.label[absent])
+            came = np.where(some, start[absent], np.inf).min(axis=1)
+            left = np.where(some, end[absent], -np.inf).max(axis=1)
+            self.first_s[place] = np.minimum(self.first_s[place], came)
             self.last_s[place] = np.maximum(self.last_s[place], left)
         if self._judged:
             at_s = self._judged_s[rows, None]

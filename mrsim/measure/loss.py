@@ -94,4 +94,5 @@ def _first_commit_s(ledger: Ledger, counts: Counts, trial: int, index: int) -> f
     head = float(ledger.head[trial, index])
     if head > 0.0:
         return min(ledger.load.time_of(trial, start_s, needed / head), end_s)
+    start_s, end_s = max(start_s, float(ledger.first_s[trial, index])), min(end_s, float(ledger.last_s[trial, index]))
     return start_s + (end_s - start_s) * min(needed / float(ledger.mass[trial, index]), 1.0)

@@ -97,6 +97,12 @@ class Scenario(Model):
         """File and settings as they are named on the command line, such as ``a.yaml --set dns.shop.ttl=30s``."""
         return command_line(self.path, self.settings)
 
+    def __eq__(self, other: object) -> bool:
+        """Return whether both say the same, wherever it was read from: a file, a text, or a kept result."""
+        if not isinstance(other, Scenario):
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in Scenario.model_fields)
+
     def _path_of(self, text: str) -> tuple[str | int, ...]:
         try:
             return read_path(text)
