@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from mrsim.scenario.loader import loads
+from mrsim.sim.run import Simulator
 from mrsim.study.results import Results
 from mrsim.study.run import run
 from tests.acceptance.variants import of_store, variant
@@ -75,3 +77,33 @@ def test_asynchronous_commits_lose_what_was_on_the_wire() -> None:
     assert lost.min() >= np.floor(RATE_PER_S * (NEAR_S - 0.0008)) - 1.0
     assert lost.max() <= RATE_PER_S * NEAR_S + 1.0
     assert study.values_of(of_store("data_loss_s")).max() <= NEAR_S + 1e-9
+
+
+PARTITIONED = """\
+name: promoted-beside-a-living-primary
+horizon: 1h
+regions: [us-east, eu-west, ap-southeast]
+network: {rtt: aws-2026, wal_bandwidth: {us-east/*: 1Gbit/s}}
+stores:
+  orders-db:
+    primary: us-east
+    standbys: [eu-west, ap-southeast]
+    wal: {commits: 200/s, bytes_per_commit: 2KB}
+    commit: {any: 1, of: [eu-west], level: on, when_short: block}
+    failover:
+      detect: {from: [ap-southeast], every: 5s}
+      decide: automatic
+      promote: {order: [eu-west], takes: 60s}
+services: {orders: {writes: orders-db}}
+faults: [{kind: partition, between: us-east, and: ap-southeast, at: random, lasts: permanent, in_flight: lost}]
+"""
+
+
+def test_a_candidate_acknowledges_nothing_from_the_start_of_its_promotion() -> None:
+    """A promotion ends the stream at once (PostgreSQL, ``PromoteIsTriggered``), however long it takes: none is lost."""
+    for trace in Simulator(loads(PARTITIONED)).run_chunk(SEED, 0, 100):
+        store = trace.stores["orders-db"]
+        (commanded_s,) = [event.at_s for event in trace.events if event.kind == "promotion-commanded"]
+        assert store.histories[1].began_s >= commanded_s + 60.0
+        assert store.acks["orders-db@us-east"][-1].acked_until_s <= store.histories[1].forked_at_s
+        assert store.histories[1].forked_at_s <= commanded_s + 0.2

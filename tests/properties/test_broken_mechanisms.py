@@ -1,0 +1,131 @@
+"""Mechanisms broken on purpose, one at a time in a copy: the tests that hold them must notice."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+class Broken(NamedTuple):
+    """A mechanism: its file, the line that makes it work, the same line broken, and the tests that hold it."""
+
+    file: str
+    line: str
+    broken: str
+    held_by: str
+
+
+BROKEN = {
+    "threshold off by one": Broken(
+        "sim/build.py",
+        'check.every, check.interval_from == "end", check.fails, check.recovers',
+        'check.every, check.interval_from == "end", check.fails + 1, check.recovers',
+        "tests/reference/test_engine_detection_against_theory.py::test_route53_figures",
+    ),
+    "threshold off by one where probes are skipped": Broken(
+        "sim/health.py",
+        "return self._timing.fails if prober.healthy else self._timing.recovers",
+        "return self._timing.fails + 1 if prober.healthy else self._timing.recovers",
+        "tests/reference/test_engine_detection_against_theory.py",
+    ),
+    "timeout forgotten": Broken(
+        "sim/build.py",
+        "takes = rtt if network.refuses(region) else check.timeout",
+        "takes = rtt",
+        "tests/acceptance/test_detection.py",
+    ),
+    "interval always from the start": Broken(
+        "sim/health.py",
+        "return self.every_s + takes_s if self.from_end else max(self.every_s, takes_s)",
+        "return max(self.every_s, takes_s)",
+        "tests/reference/test_engine_detection_against_theory.py::test_route53_figures",
+    ),
+    "residual of an entry not scaled": Broken(
+        "entries.py",
+        "left = rest.quantile(residual)",
+        "left = 0.5 * rest.quantile(residual)",
+        "tests/reference/test_population_against_theory.py",
+    ),
+    "endpoint's ttl forgotten": Broken(
+        "population.py",
+        "seen[0] = changes_s[:, 0, None] + phases.of_cohort(cohort, Dimension.ENDPOINT) * ttl_s",
+        "seen[0] = changes_s[:, 0, None]",
+        "tests/reference/test_population_against_theory.py",
+    ),
+    "fence confirmed and not carried out": Broken(
+        "sim/database.py",
+        'self.stop(region, event, "fenced")',
+        "pass",
+        "tests/reference/test_engine_split_brain_against_theory.py",
+    ),
+    "holder of a lease never steps down": Broken(
+        "sim/lease.py",
+        "if not holder.agent_alive or not holder.running:",
+        "if True:",
+        "tests/reference/test_engine_split_brain_against_theory.py",
+    ),
+    "self-check never acts": Broken(
+        "sim/selfcheck.py",
+        'self._database.stop(region, cause, "isolated: it can reach none of the places it should see")',
+        "pass",
+        "tests/reference/test_engine_split_brain_against_theory.py::test_a_self_check_bounds_the_overlap",
+    ),
+    "what is on the wire always arrives": Broken(
+        "sim/wal.py",
+        "now_s - (self.latency_s if in_flight_lost else 0.0), self.source_end_s",
+        "now_s, self.source_end_s",
+        "tests/reference/test_engine_wal_against_theory.py::test_enough_bandwidth_leaves_the_latency",
+    ),
+    "FIRST waits for the fastest": Broken(
+        "sim/commit.py",
+        "    chosen = connected[:needed]",
+        "    chosen = sorted(connected, key=lambda member: member.wait_s)[:needed]",
+        "tests/reference/test_engine_wal_against_theory.py",
+    ),
+    "ledger counts twice": Broken(
+        "measure/ledger.py",
+        "+= np.add.reduce(attempts * weight, axis=1)",
+        "+= 2.0 * np.add.reduce(attempts * weight, axis=1)",
+        "tests/measure/test_measure_against_the_definitions.py",
+    ),
+    "short gaps split an episode": Broken(
+        "measure/splitbrain.py",
+        "MERGE_S = 60.0",
+        "MERGE_S = 0.0",
+        "tests/measure/test_metrics.py",
+    ),
+    "unfinished counts as observed": Broken(
+        "measure/recovery.py",
+        "status[values == _CENSORED] = Status.CENSORED",
+        "status[values == _CENSORED] = Status.OBSERVED",
+        "tests/measure/test_metrics.py",
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_mechanism_is_noticed(name: str, tmp_path: Path) -> None:
+    broken = BROKEN[name]
+    for folder in ("mrsim", "tests"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in ("pyproject.toml", "scenarios"):
+        (tmp_path / file).symlink_to(ROOT / file)
+    path = tmp_path / "mrsim" / broken.file
+    text = path.read_text()
+    assert text.count(broken.line) == 1, "the mechanism has moved: name its line anew"
+    path.write_text(text.replace(broken.line, broken.broken))
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", broken.held_by]
+    environment = os.environ | {"HYPOTHESIS_PROFILE": "unshrunk"}
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=500, check=False
+    )
+    assert done.returncode == 1, f"pytest ended with {done.returncode}:\n{done.stdout[-2000:]}\n{done.stderr[-500:]}"
