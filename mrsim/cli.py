@@ -1,8 +1,8 @@
 """The command line: what is asked, what is printed, and what the exit code says.
 
 Exit codes: 0 passed (warnings allowed), 1 a budget failed, 2 usage or an invalid scenario, 3 inconclusive, 4 an
-internal invariant broke (with the line that replays it), 130 interrupted. Everything heavy is imported inside the
-commands.
+internal invariant broke (with the line that replays it), 130 interrupted, 141 the reader of the output left. Everything
+heavy is imported inside the commands.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import click
 
 from mrsim.calibrate.commands import register
 from mrsim.commands.compare import register_compare
+from mrsim.commands.interruptions import Interruptions
 from mrsim.commands.options import NATURAL, SEED, SET, study_options
 from mrsim.commands.solve import register_solve
 from mrsim.commands.sweep import register_sweep
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from mrsim.study.results import Results
 
 PASSED, FAILED, INVALID, INCONCLUSIVE, BROKEN, INTERRUPTED = 0, 1, 2, 3, 4, 130
+PIPE_CLOSED = 141
+"""What a shell reports of a process that SIGPIPE ended: the reader of the output left."""
 
 _EXIT_CODES = (
     "Exit codes: 0 passed, 1 a budget failed, 2 usage or invalid scenario, 3 inconclusive, 4 internal error, "
@@ -63,7 +66,13 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     arguments
         Without the program's name; those of the process if not given.
     """
-    sys.exit(_guarded(arguments))
+    interruptions = Interruptions(INTERRUPTED)
+    interruptions.install()
+    try:
+        code = _guarded(arguments)
+    finally:
+        interruptions.leave()
+    sys.exit(code)
 
 
 def _guarded(arguments: Sequence[str] | None) -> int:
@@ -75,6 +84,9 @@ def _guarded(arguments: Sequence[str] | None) -> int:
         return leaving.exit_code
     except (click.Abort, KeyboardInterrupt):
         return _say("interrupted", INTERRUPTED)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return INVALID
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         hint = f" (see '{context.command_path} --help')" if context is not None else ""
@@ -85,9 +97,10 @@ def _guarded(arguments: Sequence[str] | None) -> int:
     except MrsimError as error:
         return _say(str(error), INVALID)
     except (BrokenPipeError, SystemExit):
-        # click itself leaves with SystemExit(1) when a pipe is closed, which would read as a failed budget.
+        # The reader of a pipe has seen enough, as in «mrsim trace ... | head». click itself would leave with
+        # SystemExit(1) then, which would read as a failed budget.
         _mute(sys.stdout)
-        return _say("standard output was closed before everything was written", INVALID)
+        return PIPE_CLOSED
     except OSError as error:
         _mute(sys.stdout)
         name = f"{error.filename}: " if error.filename else ""
@@ -131,7 +144,11 @@ def commands() -> None:
 @SET
 @study_options
 @click.option(
-    "--json", "json_path", type=click.Path(path_type=Path), metavar="PATH", help="Also write the report as JSON."
+    "--json",
+    "json_path",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="Also write the report as JSON; - for standard output, with the report on standard error.",
 )
 @click.option("--save", "save_path", type=click.Path(path_type=Path), metavar="PATH", help="Also save the results.")
 @click.option("--plot", "plot_path", type=click.Path(path_type=Path), metavar="DIR", help="Also write pictures (PNG).")
@@ -154,19 +171,23 @@ def run_command(
     assumptions: str,
 ) -> int:
     """Run many trials of the scenario in FILE and report recovery, loss, split-brain and budgets."""
-    from mrsim.report.outputs import Outputs
+    from mrsim.report.json_export import json_text
+    from mrsim.report.outputs import STDOUT, Outputs
     from mrsim.report.terminal import page_of
     from mrsim.report.text import run_report
     from mrsim.study.verdict import exit_code
 
-    outputs = Outputs(json_path, save_path, plot_path)
+    outputs = Outputs(json_path, save_path, plot_path, streams=True)
     scenario = _load(file, settings)
     results, interrupted = _study(scenario, trials, seed, workers)
     if results is None:
         return _say("interrupted before the first trials were finished", INTERRUPTED)
     outputs.write(results)
-    width, colour = page_of(sys.stdout)
-    click.echo(run_report(results, width=width, colour=colour, assumptions=assumptions), nl=False)
+    as_json = json_path == STDOUT
+    width, colour = page_of(sys.stderr if as_json else sys.stdout)
+    if as_json:
+        click.echo(json_text(results), nl=False)
+    click.echo(run_report(results, width=width, colour=colour, assumptions=assumptions), nl=False, err=as_json)
     if interrupted:
         return _say(f"interrupted: the report covers the {len(results.trials)} trials that were finished", INTERRUPTED)
     return exit_code(results.checks)
@@ -202,6 +223,8 @@ def check_command(
             studies.append((str(file), results))
         if interrupted:
             break
+    if not studies:
+        return _say("interrupted before the first trials were finished", INTERRUPTED)
     checks = judge_all([results for _, results in studies])
     width, colour = page_of(sys.stdout)
     click.echo(check_report(studies, checks, width=width, colour=colour), nl=False)

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -287,7 +288,8 @@ def test_standard_output_on_a_full_disk(good: Path) -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_a_closed_pipe_is_one_line(good: Path) -> None:
+def test_a_closed_pipe_is_silent(good: Path) -> None:
+    """As in ``mrsim trace ... | head``: the reader has seen enough, and nothing went wrong."""
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "w") as pipe:
@@ -300,8 +302,45 @@ def test_a_closed_pipe_is_one_line(good: Path) -> None:
             cwd=ROOT,
             env=environment(),
         )
+    assert done.returncode == 141
+    assert done.stderr == ""
+
+
+def test_without_a_fault_the_baseline_is_reported(good: Path, tmp_path: Path) -> None:
+    path = tmp_path / "quiet.yaml"
+    path.write_text(re.sub(r"faults:\n.*\n", "faults: []\n", good.read_text()))
+    done = mrsim("run", path, "--trials", 20, "--seed", 7)
+    assert done.returncode == 3, done.stderr
+    assert "no fault: nothing is tested" in done.stdout
+    assert "orders write: no effect: nobody was affected in any trial" in done.stdout
+    path.write_text("name: bare\nregions: [here]\n")
+    assert mrsim("run", path, "--trials", 20, "--seed", 7).returncode == 0
+
+
+@pytest.mark.parametrize("arguments", [(), ("presets", "show")])
+def test_a_command_without_arguments_says_how_to_go_on(arguments: tuple[str, ...]) -> None:
+    done = mrsim(*arguments)
     assert done.returncode == 2
-    assert done.stderr == "mrsim: standard output was closed before everything was written\n"
+    assert done.stdout == ""
+    if not arguments:
+        assert done.stderr == mrsim("--help").stdout
+    else:
+        assert "see 'mrsim presets show --help'" in one_line(done)
+
+
+def test_json_goes_to_standard_output_and_the_report_beside_it(good: Path, tmp_path: Path) -> None:
+    done = mrsim("run", good, "--trials", 20, "--seed", 7, "--json", "-", cwd=tmp_path)
+    assert json.loads(done.stdout)["provenance"]["seed"] == 7
+    assert "Recovery time (RTO)" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["good.yaml"]
+
+
+@pytest.mark.parametrize("option", ["--save", "--plot"])
+def test_nothing_else_goes_to_standard_output(good: Path, tmp_path: Path, option: str) -> None:
+    done = mrsim("run", good, "--trials", 20, option, "-", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "only the JSON of run" in one_line(done)
+    assert [path.name for path in tmp_path.iterdir()] == ["good.yaml"]
 
 
 def test_a_broken_invariant_is_exit_code_4_with_its_replay_line(good: Path) -> None:
@@ -370,15 +409,34 @@ class Terminal:
 def test_an_interrupted_run_prints_what_was_finished(good: Path, tmp_path: Path) -> None:
     saved = tmp_path / "part.mrsim"
     terminal = Terminal("run", good, "--trials", "100000", "--seed", "7", "--workers", "1", "--save", saved)
-    terminal.read_until(r"(256|512|768)/100000")
+    terminal.read_until(r" (16|256|512|768)/100000")
     os.killpg(terminal.process.pid, signal.SIGINT)
     code = terminal.end()
     assert code == 130
     partial = Results.load(saved)
-    assert 256 <= partial.n < 100_000
+    assert 16 <= partial.n < 100_000
     assert f"interrupted: the report covers the {partial.n} trials that were finished" in terminal.seen
     assert "Recovery time (RTO)" in terminal.seen
     assert "Traceback" not in terminal.seen
+
+
+@pytest.mark.parametrize(
+    ("command", "said"), [("run", "the report covers the"), ("check", "1 of 1 scenarios were reached")]
+)
+def test_impatience_spoils_nothing(good: Path, command: str, said: str) -> None:
+    """Ctrl-C five times while workers run: what was finished is reported, and nothing else."""
+    terminal = Terminal(command, good, "--trials", "1000000", "--seed", "7", "--workers", "2")
+    terminal.read_until(r" (16|\d{3,})/1000000")
+    for _ in range(5):
+        with suppress(ProcessLookupError):
+            os.killpg(terminal.process.pid, signal.SIGINT)
+        time.sleep(0.2)
+    asked = time.monotonic()
+    assert terminal.end() == 130
+    assert time.monotonic() - asked < 30.0
+    assert f"interrupted: {said}" in terminal.seen
+    assert "Traceback" not in terminal.seen
+    assert "Exception" not in terminal.seen
 
 
 def test_an_interruption_before_the_first_trials(good: Path) -> None:
