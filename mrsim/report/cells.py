@@ -25,7 +25,7 @@ def value_text(kind: Quantity, estimate: Estimate) -> str:
         return NEVER
     if isinf(high):
         return BEYOND_HORIZON
-    text = number(kind, low, half_width(estimate.low, estimate.high))
+    text = number(kind, low, half_width(estimate.low, estimate.high), _largest(estimate))
     return text if low == high else f">= {text}"
 
 
@@ -33,15 +33,21 @@ def interval_text(kind: Quantity, estimate: Estimate) -> str:
     """Return the bounds, such as ``[4 min 29 s, 4 min 36 s]``; ``?`` where there are too few trials for a bound."""
     if isnan(estimate.value_low) or (isinf(estimate.value_low) and isinf(estimate.low)):
         return ""
-    half = half_width(estimate.low, estimate.high)
-    shown = value_text(kind, estimate)
-    if half and number(kind, estimate.low, half) == number(kind, estimate.high, half) == shown:
-        # Only a duration in whole seconds is shown more coarsely than its interval.
-        return "[± < 1 s]"
-    low = NEVER if isinf(estimate.low) else number(kind, estimate.low, half)
-    if isfinite(estimate.high):
-        return f"[{low}, {number(kind, estimate.high, half)}]"
-    return f"[{low}, {_open_end(estimate)}]"
+    low, high = bounds_text(kind, estimate)
+    return f"[{low}, {high}]"
+
+
+def bounds_text(kind: Quantity, estimate: Estimate) -> tuple[str, str]:
+    """Return the two bounds as :func:`interval_text` shows them."""
+    half, largest = half_width(estimate.low, estimate.high), _largest(estimate)
+    low = NEVER if isinf(estimate.low) else number(kind, estimate.low, half, largest)
+    return low, number(kind, estimate.high, half, largest) if isfinite(estimate.high) else _open_end(estimate)
+
+
+def _largest(estimate: Estimate) -> float:
+    """Return the largest number of an estimate: it sets the unit for the value and both bounds."""
+    numbers = (estimate.value_low, estimate.low, estimate.high)
+    return max(abs(one) for one in numbers if isfinite(one))
 
 
 def _open_end(estimate: Estimate) -> str:

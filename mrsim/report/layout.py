@@ -18,8 +18,17 @@ DEFAULT_WIDTH = 120
 
 _NARROWEST = 60
 _LEAST_WRAPPED = 14
+_GAP = 2
 
 Cell = str | Text
+
+_JOINT = "\ue000"
+"""Stands for a blank at which no line is broken; of private use, so that no font and no user means anything by it."""
+
+
+def kept(text: str) -> str:
+    """Return a text whose words stay on one line, such as a number with its unit."""
+    return text.replace(" ", _JOINT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,37 +98,93 @@ class Page:
         indent
             Blanks before the table.
         """
-        shown = [index for index in range(len(columns)) if any(len(row[index]) for row in rows)]
-        fits = (
-            sum(_least_width(columns[index], [row[index] for row in rows]) + 2 for index in shown)
-            <= self.width - indent
-        )
-        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", expand=False)
-        for index in shown:
-            column = columns[index]
-            table.add_column(
-                Text(column.heading),
-                justify=column.align,
-                no_wrap=fits and not column.wraps,
-                overflow="fold",
-                vertical="top",
-            )
-        for row in rows:
-            cells = [row[index] for index in shown]
-            table.add_row(*(Text(_printable(cell)) if isinstance(cell, str) else cell for cell in cells))
-        self._console.print(Padding(table, (0, 0, 0, indent)))
+        self.first_that_fits([(columns, rows)], indent)
+
+    def fits(self, columns: Sequence[Column], rows: Sequence[Sequence[Cell]], indent: int = 2) -> bool:
+        """Whether the page is wide enough for a table without breaking what should stay on one line."""
+        return _Table(columns, rows).least <= self.width - indent
+
+    def first_that_fits(self, layouts: Sequence[Layout], indent: int = 2) -> None:
+        """Print one of several tables that say the same: the first that the page is wide enough for, else the last.
+
+        Parameters
+        ----------
+        layouts
+            Columns and rows as :meth:`table` takes them, the widest first.
+        indent
+            Blanks before the table.
+        """
+        room = self.width - indent
+        tables = [_Table(columns, rows) for columns, rows in layouts]
+        chosen = next((table for table in tables if table.least <= room), tables[-1])
+        self._console.print(Padding(chosen.drawn(room), (0, 0, 0, indent)))
 
     def text(self) -> str:
         """Return the page; lines carry no blanks at their ends."""
-        return "\n".join(line.rstrip() for line in self._stream.getvalue().splitlines()) + "\n"
+        shown = self._stream.getvalue().replace(_JOINT, " ")
+        return "\n".join(line.rstrip() for line in shown.splitlines()) + "\n"
 
 
-def _least_width(column: Column, cells: Sequence[Cell]) -> int:
-    """Return the width below which a column would have to break what should stay on one line."""
-    longest = max(cell_len(line) for cell in (column.heading, *cells) for line in str(cell).split("\n"))
-    return min(longest, _LEAST_WRAPPED) if column.wraps else longest
+Layout = tuple[Sequence[Column], Sequence[Sequence[Cell]]]
+"""Columns of a table and its rows of cells."""
+
+
+class _Table:
+    """A table of the columns that have anything in them, and how wide it has to be.
+
+    Attributes
+    ----------
+    least
+        Width below which something would be broken that should stay on one line.
+    """
+
+    def __init__(self, columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> None:
+        shown = [index for index in range(len(columns)) if any(len(row[index]) for row in rows)]
+        self._columns = [columns[index] for index in shown]
+        self._rows = [[row[index] for index in shown] for row in rows]
+        cells = [[column.heading, *(row[place] for row in self._rows)] for place, column in enumerate(self._columns)]
+        self._natural = [max(_longest(str(cell), "\n") for cell in of_column) for of_column in cells]
+        words = [max(_longest(str(cell)) for cell in of_column) for of_column in cells]
+        self._least = [
+            max(word, min(natural, _LEAST_WRAPPED)) if column.wraps else natural
+            for column, word, natural in zip(self._columns, words, self._natural, strict=True)
+        ]
+        self.least = sum(self._least) + _GAP * max(0, len(self._least) - 1)
+
+    def drawn(self, room: int) -> Table:
+        """Return the table for a page with this much room."""
+        table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="dim", expand=False)
+        for column, width in zip(self._columns, self._widths(room), strict=True):
+            table.add_column(
+                Text(_printable(column.heading)), justify=column.align, width=width, overflow="fold", vertical="top"
+            )
+        for row in self._rows:
+            table.add_row(*(Text(_printable(cell)) if isinstance(cell, str) else cell for cell in row))
+        return table
+
+    def _widths(self, room: int) -> list[int]:
+        """Return a width per column: what must not be broken first, then the wrapping ones as far as there is room."""
+        widths = list(self._least)
+        spare = room - self.least
+        while spare < 0 and max(widths) > 1:
+            widths[widths.index(max(widths))] -= 1
+            spare += 1
+        wanted = [natural - width for natural, width in zip(self._natural, widths, strict=True)]
+        while spare > 0 and max(wanted, default=0) > 0:
+            neediest = wanted.index(max(wanted))
+            widths[neediest] += 1
+            wanted[neediest] -= 1
+            spare -= 1
+        return widths
+
+
+def _longest(text: str, separator: str | None = None) -> int:
+    """Return the cells that the longest line of a text takes, or its longest word."""
+    return max((cell_len(part) for part in text.split(separator)), default=0)
 
 
 def _printable(text: str) -> str:
     """Return a user's string without control characters, so that a name cannot move the cursor."""
-    return "".join(char if char.isprintable() or char == "\n" else "\N{REPLACEMENT CHARACTER}" for char in text)
+    return "".join(
+        char if char.isprintable() or char in ("\n", _JOINT) else "\N{REPLACEMENT CHARACTER}" for char in text
+    )

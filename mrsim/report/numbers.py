@@ -55,7 +55,7 @@ def decimal(value: float, step: float) -> str:
     return f"{rounded:,.{digits}f}".replace(",", " ")
 
 
-def duration(seconds: float, half_width_s: float = 0.0) -> str:
+def duration(seconds: float, half_width_s: float = 0.0, largest_s: float | None = None) -> str:
     """Return a duration as people write it, such as ``4 min 32 s``, ``82.4 s`` or ``12 ms``.
 
     Parameters
@@ -64,18 +64,21 @@ def duration(seconds: float, half_width_s: float = 0.0) -> str:
         The duration; infinite is ``never``, nan is ``-``.
     half_width_s
         Half the width of its interval in seconds; the digits shown follow from it.
+    largest_s
+        Largest of the numbers that it stands beside, which sets the unit for all of them; itself if not given.
     """
     if math.isnan(seconds):
         return NOTHING
     if math.isinf(seconds):
         return NEVER
     sign, size = ("-" if seconds < 0 else ""), abs(seconds)
-    if size == 0:
+    beside = size if largest_s is None else max(size, abs(largest_s))
+    if beside == 0:
         return "0 s"
-    step = step_of(size, half_width_s)
-    rounded = round(size / step) * step
+    step = step_of(beside, half_width_s)
+    rounded = round(beside / step) * step
     if rounded >= _SECONDS_BELOW or step >= _MINUTE_S:
-        return sign + _clock(size, step)
+        return sign + _clock(size, step, exact=half_width_s == 0)
     largest = max(rounded, step) + 1e-12
     unit, scale = ("s", 1.0) if largest >= 1 else ("ms", 1e3) if largest >= 1e-3 else ("µs", 1e6)
     return sign + f"{_plain(size * scale, step * scale, exact=half_width_s == 0)} {unit}"
@@ -87,17 +90,18 @@ def _plain(value: float, step: float, *, exact: bool) -> str:
     return text.rstrip("0").rstrip(".") if exact and "." in text else text
 
 
-def _clock(seconds: float, step_s: float) -> str:
-    """Return minutes and hours: whole seconds at the finest, coarser where the interval is wide."""
-    step = next((coarse for coarse in reversed(_COARSE_STEPS_S) if step_s >= coarse), 1.0)
-    whole = int(round(seconds / step) * step)
-    hours, rest = divmod(whole, int(_HOUR_S))
-    minutes, left = divmod(rest, int(_MINUTE_S))
+def _clock(seconds: float, step_s: float, *, exact: bool) -> str:
+    """Return minutes and hours: tenths of a second where a narrow interval supports them, at the finest."""
+    finest = 0.1 if step_s < 1.0 and not exact else 1.0
+    step = next((coarse for coarse in reversed(_COARSE_STEPS_S) if step_s >= coarse), finest)
+    tenths = round(round(seconds / step) * step * 10)
+    hours, rest = divmod(tenths, 10 * int(_HOUR_S))
+    minutes, left = divmod(rest, 10 * int(_MINUTE_S))
     parts = [f"{hours} h"] if hours else []
-    if minutes or (not hours and not left):
+    if minutes:
         parts.append(f"{minutes} min")
-    if left:
-        parts.append(f"{left} s")
+    if left or finest < 1.0 or not parts:
+        parts.append(f"{left / 10:.1f} s" if finest < 1.0 else f"{left // 10} s")
     return " ".join(parts)
 
 
@@ -110,22 +114,33 @@ def share(value: float, half_width: float = 0.0) -> str:
     return f"{_plain(percent, step, exact=half_width == 0)} %"
 
 
-def count(value: float, half_width: float = 0.0) -> str:
+def count(value: float, half_width: float = 0.0, largest: float | None = None) -> str:
     """Return a count, such as ``2 870``; a mean count below 100 keeps the decimals that its interval supports."""
     if not math.isfinite(value):
         return NOTHING if math.isnan(value) else "infinite"
     step = step_of(value, half_width)
-    if abs(value) >= _WHOLE_FROM or value == round(value):
+    beside = value if largest is None else largest
+    if max(abs(value), abs(beside)) >= _WHOLE_FROM or (value == round(value) and beside == round(beside)):
         step = max(step, 1.0) if half_width else 1.0
     return _plain(value, step, exact=half_width == 0)
 
 
-def number(kind: Quantity, value: float, half_width: float = 0.0) -> str:
-    """Return a number of a metric's kind (see :mod:`mrsim.metrics`) as it is shown."""
+def number(kind: Quantity, value: float, half_width: float = 0.0, largest: float | None = None) -> str:
+    """Return a number of a metric's kind (see :mod:`mrsim.metrics`) as it is shown.
+
+    Parameters
+    ----------
+    kind
+        The metric's kind.
+    value, half_width
+        The number, and half the width of its interval.
+    largest
+        Largest of the numbers that it stands beside: a value and its bounds share unit and digits.
+    """
     if kind == "duration":
-        return duration(value, half_width)
+        return duration(value, half_width, largest)
     if kind == "count":
-        return count(value, half_width)
+        return count(value, half_width, largest)
     return share(value, half_width)
 
 
@@ -142,8 +157,9 @@ def interval(kind: Quantity, low: float, high: float, *, step_from: float | None
         Half-width that sets the digits; half the width of the interval itself if not given.
     """
     half = half_width(low, high) if step_from is None else step_from
-    top = "?" if math.isinf(high) else number(kind, high, half)
-    bottom = "?" if math.isinf(low) else number(kind, low, half)
+    largest = max((abs(end) for end in (low, high) if math.isfinite(end)), default=None)
+    top = "?" if math.isinf(high) else number(kind, high, half, largest)
+    bottom = "?" if math.isinf(low) else number(kind, low, half, largest)
     return f"[{bottom}, {top}]"
 
 

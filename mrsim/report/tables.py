@@ -220,7 +220,7 @@ def phase_tables(results: Results) -> list[PhaseTable]:
             tail = results.phases(TAIL, TAIL_CLIENTS).loc[(service, op)]
         except (ResultsError, KeyError):
             continue
-        whose = f"{TAIL_CLIENTS.removesuffix('%')} % client near {TAIL}"
+        whose = f"{TAIL_CLIENTS.removesuffix('%')} % client, mean of {int(tail['trials'])} trials near {TAIL}"
         rows.append(_phase_table(tail, f"{service} {op}", whose))
     return [row for row in rows if row.trials]
 
@@ -300,11 +300,11 @@ _TITLES = {"rto_s": "recovery time", "rto_durable_s": "durable recovery time", "
 
 def assumption_rows(assumptions: Sequence[Assumption]) -> list[Assumption]:
     """Return assumptions, mere ones first; those that several cohorts (or stores …) share become one with a ``*``."""
-    rows: dict[tuple[str, str, str, str], list[Assumption]] = {}
+    rows: dict[tuple[str, ...], list[Assumption]] = {}
     for entry in assumptions:
         group, _, rest = entry.where.partition(".")
         pattern = f"{group}.*.{rest.partition('.')[2]}" if "." in rest else entry.where
-        rows.setdefault((pattern, entry.value, entry.kind, entry.source), []).append(entry)
+        rows.setdefault((pattern, entry.value, entry.kind, entry.source, entry.preset), []).append(entry)
     merged = []
     for (pattern, *_), entries in rows.items():
         merged.append(entries[0].model_copy(update={"where": pattern}) if len(entries) > 1 else entries[0])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,13 +17,15 @@ def page_of(stream: TextIO) -> tuple[int, bool]:
     Returns
     -------
     tuple of int and bool
-        A terminal's own width, and colour unless ``NO_COLOR`` is set or it is a dumb one; otherwise
-        :data:`~mrsim.report.layout.DEFAULT_WIDTH` characters without colour.
+        The width that ``COLUMNS`` asks for, else a terminal's own, else
+        :data:`~mrsim.report.layout.DEFAULT_WIDTH`; colour on a terminal, unless ``NO_COLOR`` is set or it is dumb.
     """
+    asked = os.environ.get("COLUMNS", "")
+    width = int(asked) if asked.isdecimal() and int(asked) > 0 else 0
     if not stream.isatty():
-        return DEFAULT_WIDTH, False
+        return width or DEFAULT_WIDTH, False
     colour = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    return shutil.get_terminal_size((DEFAULT_WIDTH, 40)).columns, colour
+    return width or os.get_terminal_size(stream.fileno()).columns or DEFAULT_WIDTH, colour
 
 
 @contextmanager

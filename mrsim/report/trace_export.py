@@ -97,7 +97,7 @@ def _who_could_write(page: Page, name: str, store: StoreTrace, trace: Trace) -> 
             text = f"history {index}: {history.node}, from the start"
         else:
             text = (
-                f"history {index}: {history.node}, forked from history {history.parent} at commit time "
+                f"history {index}: {history.node}, shares with history {history.parent} what committed before "
                 f"{after_fault(history.forked_at_s, trace)}, writable from {after_fault(history.began_s, trace)}"
             )
         page.line(text + _fate(store, index), indent=2)

@@ -386,5 +386,5 @@ class ProberGroup:
         self.down = down
         self._world.stirred += 1
         kind = "verdict-down" if down else "verdict-up"
-        note = f"{count} of {len(self._standing)} probers report it down"
+        note = f"{count} of {len(self._standing)} probers report it down, it counts as down from {self._timing.need} on"
         self._on_verdict(down, self._world.emit(kind, self._subject, self._cause, "detection", note))

@@ -18,6 +18,7 @@ from mrsim.scenario.starts import random_start_period_s
 from mrsim.sim.network import Degradation
 from mrsim.sim.world import FAULT
 from mrsim.trace import INF, NO_EVENT
+from mrsim.units import write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -86,7 +87,7 @@ class Injector:
     def _start(self, index: int, fault: Fault, lasts_s: float) -> None:
         now = self._world.now
         self.first_s = min(self.first_s, now)
-        note = "for good" if lasts_s == INF else f"for {lasts_s:.0f} s"
+        note = "for good" if lasts_s == INF else f"for {write(round(lasts_s, 1), 'duration')}"
         event = self._world.emit("fault-starts", subject_of(fault), NO_EVENT, "", f"{fault.kind}, {note}")
         self.events[index] = event
         before = self._world.stirred

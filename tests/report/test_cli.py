@@ -40,7 +40,8 @@ def mrsim(*arguments: str | Path, cwd: Path | None = None, **options: object) ->
 
 
 def environment(**more: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR", "TERM")}
+    theirs = ("NO_COLOR", "FORCE_COLOR", "TERM", "COLUMNS")
+    kept = {name: value for name, value in os.environ.items() if name not in theirs}
     return kept | {"PYTHONPATH": str(ROOT), "TERM": "xterm-256color"} | more
 
 
@@ -158,6 +159,29 @@ def test_a_trial_told_alone_is_the_trial_of_the_study(good: Path, tmp_path: Path
     minutes, seconds = divmod(round(value), 60)
     assert f"orders write, the client at 95%: {minutes} min {seconds} s" in done.stdout
     assert done.stdout.rstrip().endswith(f"mrsim trace {good} --seed 7 --trial 13")
+
+
+def test_validate_marks_limits_from_below(good: Path) -> None:
+    good.write_text(good.read_text().replace("trials <= 1%", "trials >= 95%"))
+    done = mrsim("validate", good)
+    assert done.returncode == 0
+    assert "split_brain{store=orders-db} trials >= 95% asks for at least, not at most" in done.stdout
+    good.write_text(good.read_text().replace("trials >= 95%", "trials <= 1%"))
+    assert "asks for at least" not in mrsim("validate", good).stdout
+
+
+@pytest.mark.parametrize(("asked", "widest"), [("60", 60), ("100", 100), ("", 120), ("wide", 120)])
+def test_a_page_is_as_wide_as_asked_for(asked: str, widest: int) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "mrsim", "presets"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+        env=environment(COLUMNS=asked),
+    )
+    longest = max(map(len, done.stdout.splitlines()))
+    assert widest - 20 < longest <= widest
 
 
 def test_a_seed_that_is_not_given_is_drawn_and_shown(good: Path) -> None:

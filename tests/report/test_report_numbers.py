@@ -22,7 +22,9 @@ from mrsim.study.statistics import Estimate, Sample, estimate
         (174.0, 7.5, "2 min 54 s"),
         (272.0, 40.0, "4 min 30 s"),
         (272.0, 0.0, "4 min 32 s"),
-        (99.97, 1.0, "1 min 40 s"),
+        (99.97, 1.0, "1 min 40.0 s"),
+        (147.26, 0.1, "2 min 27.3 s"),
+        (3720.0, 0.1, "1 h 2 min 0.0 s"),
         (3605.0, 3.0, "1 h 5 s"),
         (14400.0, 0.0, "4 h"),
         (30.0, 0.0, "30 s"),
@@ -91,6 +93,37 @@ def test_shares_and_counts() -> None:
     assert count(287012.3, 40.0) == "287 010"
     assert count(12.0) == "12"
     assert interval("duration", 80.9, 84.1) == "[80.9 s, 84.1 s]"
+
+
+def seen(value: float, low: float, high: float) -> Estimate:
+    return Estimate("p95", value, value, low, high, 1000, 0.0, 0)
+
+
+@pytest.mark.parametrize(
+    ("estimate", "shown"),
+    [
+        (seen(100.2, 99.99, 100.4), "1 min 40.2 s [1 min 40.0 s, 1 min 40.4 s]"),
+        (seen(98.0, 96.1, 101.3), "1 min 38.0 s [1 min 36.1 s, 1 min 41.3 s]"),
+        (seen(147.2, 147.2, 147.2), "2 min 27 s [2 min 27 s, 2 min 27 s]"),
+        (seen(0.9, 0.8, 1.1), "0.90 s [0.80 s, 1.10 s]"),
+        (seen(0.0, 0.0, 0.02), "0 ms [0 ms, 20 ms]"),
+        (seen(152.0, 151.0, math.inf), "2 min 32 s [2 min 31 s, ?]"),
+        (seen(3600.0, 3400.0, 3900.0), "1 h [56 min 40 s, 1 h 5 min]"),
+    ],
+)
+def test_a_number_and_its_interval_share_unit_and_digits(estimate: Estimate, shown: str) -> None:
+    assert estimate_text("duration", estimate) == shown
+
+
+@given(st.floats(0, 1e5), st.floats(0, 1e4), st.floats(0, 1e4))
+def test_an_interval_never_looks_narrower_than_a_digit(value: float, below: float, above: float) -> None:
+    """Both ends are rounded to the same step, so that neither is off by more than half of the coarser of the two."""
+    low, high = max(0.0, value - below), value + above
+    shown = re.fullmatch(r"(.*) \[(.*), (.*)\]", estimate_text("duration", seen(value, low, high)))
+    assert shown is not None
+    units = [re.findall(r"\b(h|min|s|ms|µs)\b", text) for text in shown.groups()]
+    small = [set(of_one) & {"ms", "µs"} for of_one in units]
+    assert small[0] == small[1] == small[2]
 
 
 def test_an_unfinished_quantile_is_beyond_the_horizon() -> None:

@@ -37,7 +37,7 @@ def test_every_event_is_told_with_time_subject_cause_and_phase() -> None:
 def test_who_could_write_where_and_what_was_left_in_doubt() -> None:
     text = told()
     assert "history 0: us-east, from the start; survived up to the fork" in text
-    assert "history 1: eu-west, forked from history 0 at commit time -40 ms" in text
+    assert "history 1: eu-west, shares with history 0 what committed before -40 ms" in text
     assert "its last 10 s executed, not" in text
 
 
