@@ -5,6 +5,7 @@ A block stands between ``<!-- begin: NAME -->`` and ``<!-- end: NAME -->``; the 
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -30,6 +31,8 @@ SESSIONS = {
     ),
 }
 """Blocks that are a command with its whole output."""
+WIDE = {**os.environ, "COLUMNS": "120"}
+"""Environment of the commands: the pages are the same for everybody, however wide the writer's terminal is."""
 _BLOCK = re.compile(r"(<!-- begin: ([a-z: -]+?) -->\n).*?(<!-- end: \2 -->)", re.DOTALL)
 
 
@@ -116,7 +119,7 @@ def usage() -> str:
 def _mrsim(*arguments: str) -> str:
     """Return what a command prints; a verdict other than passed is worth printing too, an error is not."""
     command = [sys.executable, "-m", "mrsim", *arguments]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=WIDE)
     if done.returncode not in (0, 1, 3) or done.stderr:
         message = f"mrsim {' '.join(arguments)}: {done.stderr}"
         raise RuntimeError(message)

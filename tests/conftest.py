@@ -1,4 +1,4 @@
-"""What every test shares: Hypothesis profiles that do not depend on the speed of the machine."""
+"""What every test shares: Hypothesis profiles that do not depend on the machine, pages that do not on the terminal."""
 
 from __future__ import annotations
 
@@ -12,3 +12,8 @@ settings.register_profile(
 settings.register_profile("search", parent=settings.get_profile("default"), derandomize=False, max_examples=1000)
 settings.register_profile("unshrunk", parent=settings.get_profile("default"), phases=[Phase.explicit, Phase.generate])
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+# readline, which pytest loads, sets them from the terminal behind Python's back, and commands under test inherit them.
+for name in ("COLUMNS", "LINES"):
+    os.environ.pop(name, None)
+    os.unsetenv(name)

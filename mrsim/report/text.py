@@ -178,8 +178,8 @@ def _phases(page: Page, results: Results) -> None:
     if "unresolved" in parts:
         open_in = share(max(table.unfinished for table in tables))
         page.line(
-            f"unresolved: clients without service at the horizon, counted up to it (some in {kept(open_in)} of trials); "
-            "'unfinished' above is about the one client that a row names",
+            "unresolved: clients without service at the horizon, counted up to it "
+            f"(some in {kept(open_in)} of trials); 'unfinished' above is about the one client that a row names",
             indent=2,
         )
 
