@@ -61,7 +61,8 @@ def kept_until_s(store: StoreTrace) -> dict[int, float]:
     index, until = store.surviving, INF
     while index != NO_EVENT and index not in kept:
         kept[index] = until
-        until = store.histories[index].forked_at_s
+        # A node that had not caught up with the history it was on forks from what is older than it.
+        until = min(until, store.histories[index].forked_at_s)
         index = store.histories[index].parent
     return kept
 

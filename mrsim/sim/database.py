@@ -76,12 +76,11 @@ class Database:
 
     def on_line(self, history: int, position_s: float) -> bool:
         """Return whether a position lies on the surviving history."""
-        line = len(self.histories) - 1
+        line, until = len(self.histories) - 1, INF
         while line not in {history, -1}:
-            if self.histories[line].parent == history:
-                return position_s <= self.histories[line].forked_at_s
+            until = min(until, self.histories[line].forked_at_s)
             line = self.histories[line].parent
-        return line == history
+        return line == history and position_s <= until
 
     # What happens to nodes -----------------------------------------------------------------------------------------
 
@@ -204,7 +203,8 @@ class Database:
         node.promoting = False
         why = "the attempt failed" if node.running else "the node went down"
         event = self._world.emit("promotion-failed", node.name, cause, "promotion", why)
-        self.streaming.connect(node, self.current, self._world.now)
+        fresh = None if self.on_line(*self.streaming.position(node)) else self._world.now
+        self.streaming.connect(node, self.current, fresh)
         self.changed(event)
         done(False, event)
 
@@ -215,6 +215,7 @@ class Database:
         node.promoting = False
         event = self._world.emit("promoted", node.name, cause, "promotion", "out of recovery, accepts writes")
         self.histories.append(History(node.name, node.history, node.position_s, self._world.now, event))
+        self.streaming.fork(node, node.history, node.position_s)
         node.history = len(self.histories) - 1
         node.role = "primary"
         self.current = node

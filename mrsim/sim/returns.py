@@ -136,10 +136,9 @@ class Returns:
         database = self._database
         if primary is not database.current or node is primary or node.role != "standby" or node.promoting:
             return
-        if not database.streaming.connect(node, primary, self._world.now):
+        if not database.streaming.connect(node, primary, self._world.now if node.rebuilding else None):
             # The connection is made when the path is whole.
             return
-        node.history = primary.history
         event = self._world.emit("standby-attached", node.name, cause, "restore", note)
         if node.rebuilding:
             node.rebuilding = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mrsim.sim.lines import Line
 from mrsim.sim.nodes import Node, Upstream
 from mrsim.sim.wal import (
     LARGEST_TICK_S,
@@ -51,6 +52,8 @@ class Streaming:
         self._synchronous = store.commit.any is not None or store.commit.first is not None
         self._load = load
         self._nodes = nodes
+        self.lines = [Line(load, nodes[store.primary], 0)]
+        """What was written on each history."""
         self._sources = {standby.region: standby.source for standby in store.standbys if standby.source}
         self._stalls: set[str] = set()
         self._remote_flush_s = world.sample(f"{nodes[store.primary].name}/remote_flush", self._timers.remote_flush)
@@ -78,7 +81,8 @@ class Streaming:
     def bytes_behind(self, node: Node, at_s: float) -> float:
         """Return the WAL that its source had written up to ``at_s`` and that a standby does not hold, in bytes."""
         written_s = min(at_s, node.upstream.stream.source_end_s) if node.upstream is not None else at_s
-        return self._load.bytes_between(self.position(node)[1], written_s)
+        history, position_s = self.position(node)
+        return self.lines[history].bytes_between(position_s, written_s)
 
     def wait_s(self, upstream: Upstream) -> float:
         """Return how long an acknowledgement over this connection takes: a round trip and the standby's flush."""
@@ -86,15 +90,35 @@ class Streaming:
 
     # Connections ---------------------------------------------------------------------------------------------------
 
-    def connect(self, node: Node, primary: Node, start_s: float) -> bool:
-        """Let a standby follow a primary from ``start_s`` on; return whether the path is whole already."""
+    def fork(self, node: Node, parent: int, forked_at_s: float) -> None:
+        """Begin a history at this instant: what ``node`` writes as a primary, after its parent's up to the fork."""
+        self.lines.append(Line(self._load, node, len(self.lines), self.lines[parent], forked_at_s, self._world.now))
+
+    def connect(self, node: Node, primary: Node, copied_s: float | None = None) -> bool:
+        """Let a standby follow a primary; return whether the path is whole already.
+
+        Parameters
+        ----------
+        node, primary
+            Who follows whom. All that the standby holds must be part of the primary's history.
+        copied_s
+            When it became a fresh copy of the primary; None: it goes on from where it stands, and first receives what
+            it lacks.
+        """
+        now = self._world.now
+        old = node.upstream
         node.history, node.position_s = self.position(node)
+        replayed = old.stream.replayed(now) if old is not None and old.began else node.position_s
         bandwidth, latency = self._path(primary, node)
-        stream = Stream(self._load, bandwidth, self._timers.apply_rate, latency, start_s)
+        start = now if copied_s is None else copied_s
+        stream = Stream(self.lines[primary.history], bandwidth, self._timers.apply_rate, latency, start)
+        if copied_s is None:
+            stream.stand_at(now, node.position_s, replayed)
         node.upstream = Upstream(primary, stream)
         if self._whole(node, node.upstream):
+            node.history = primary.history
             return True
-        stream.broken(self._world.now, in_flight_lost=True)
+        stream.broken(now, in_flight_lost=True)
         node.upstream.began = node.upstream.flowing = node.upstream.whole = False
         return False
 
@@ -193,7 +217,7 @@ class Streaming:
         elif now < gives_up:
             started = timer_starts_s(cut, rtt, self._load.commits_per_s, acked, sent)
             at = min(next_retransmission_s(started, now, rtt, grid), gives_up + retry)
-            behind = self._load.bytes_between(upstream.stream.received(now), at)
+            behind = self.lines[upstream.source.history].bytes_between(upstream.stream.received(now), at)
             at += slow_start_s(behind, rtt, self._path(upstream.source, node)[0])
         else:
             at = next_connection_s(gives_up + retry, now, timers.retry_interval)
@@ -206,7 +230,8 @@ class Streaming:
             return
         if not upstream.began:
             upstream.began = True
-            upstream.stream.begin_at(self._world.now if node.history != upstream.source.history else node.position_s)
+            if node.rebuilding:
+                upstream.stream.stand_at(self._world.now, self._world.now, self._world.now)
         event = self._world.emit("stream-resumed", node.name, cause, "reconnect", "WAL flows again")
         upstream.stream.resumed(self._world.now, *self._path(upstream.source, node))
         upstream.flowing = True

@@ -8,6 +8,7 @@ than the WAL.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from math import ceil, floor, log1p, log2
 from typing import TYPE_CHECKING
 
@@ -37,7 +38,29 @@ SYN_RETRY_S = (0.0, 1.0, 3.0, 7.0, 15.0, 31.0, 63.0)
 SYN_GIVES_UP_S = 127.0
 
 
-class Load:
+class Written(ABC):
+    """WAL written over time, at a rate that is constant from piece to piece."""
+
+    peak_bytes_per_s: float
+    """No piece is faster."""
+
+    @abstractmethod
+    def piece(self, at_s: float) -> tuple[float, float]:
+        """Return the WAL rate at ``at_s`` in bytes per second, and until when it holds."""
+
+    def bytes_between(self, start_s: float, end_s: float) -> float:
+        """Return the WAL written between two times, in bytes."""
+        total = 0.0
+        at = start_s
+        while at < end_s:
+            rate, until = self.piece(at)
+            step = min(until, end_s)
+            total += rate * (step - at)
+            at = step
+        return total
+
+
+class Load(Written):
     """The commits that all clients together attempt: a steady rate with periodic bursts.
 
     Parameters
@@ -72,17 +95,6 @@ class Load:
             return steady, start + self.every_s
         return steady * self.factor, start + self.every_s + self.last_s
 
-    def bytes_between(self, start_s: float, end_s: float) -> float:
-        """Return the WAL written between two times, in bytes."""
-        total = 0.0
-        at = start_s
-        while at < end_s:
-            rate, until = self.piece(at)
-            step = min(until, end_s)
-            total += rate * (step - at)
-            at = step
-        return total
-
     @property
     def empty_at_s(self) -> float:
         """A time at or before t = 0 at which a stationary queue is empty: the start of the current burst period.
@@ -98,8 +110,8 @@ class Fluid:
     At clock time ``t`` everything committed before ``s`` has been served; ``s == t`` means no backlog.
     """
 
-    def __init__(self, load: Load, capacity: float, start_s: float) -> None:
-        self._load = load
+    def __init__(self, written: Written, capacity: float, start_s: float) -> None:
+        self._written = written
         self._capacity = capacity
         self.t = start_s
         self.s = start_s
@@ -112,7 +124,7 @@ class Fluid:
         """Advance the clock to ``to_s`` and return the position; never beyond ``ceiling_s``."""
         if to_s <= self.t:
             return self.s
-        if self._capacity >= self._load.peak_bytes_per_s and self.s == self.t:
+        if self._capacity >= self._written.peak_bytes_per_s and self.s == self.t:
             self.t = to_s
             self.s = min(to_s, ceiling_s)
             return self.s
@@ -124,12 +136,16 @@ class Fluid:
         return self.s
 
     def _walk(self, to_s: float, ceiling_s: float) -> None:
-        load, capacity = self._load, self._capacity
+        written, capacity = self._written, self._capacity
         while self.t < to_s:
-            rate, until = load.piece(self.s)
+            rate, until = written.piece(self.s)
             if self.s >= ceiling_s:
                 self.t = to_s
                 return
+            if rate == 0.0 and self.s < self.t:
+                # There is nothing to serve.
+                self.s = min(until, self.t, ceiling_s)
+                continue
             if self.s >= self.t and rate <= capacity:
                 step = min(until, to_s, ceiling_s)
                 self.t = self.s = step
@@ -275,7 +291,7 @@ class Stream:
 
     Parameters
     ----------
-    load
+    written
         What the source writes.
     bandwidth, apply_rate
         Bytes per second of the path and of the replay.
@@ -285,12 +301,12 @@ class Stream:
         Where both ends stand when the stream begins.
     """
 
-    def __init__(self, load: Load, bandwidth: float, apply_rate: float, latency_s: float, start_s: float) -> None:
-        self._load = load
+    def __init__(self, written: Written, bandwidth: float, apply_rate: float, latency_s: float, start_s: float) -> None:
+        self._written = written
         self._apply_rate = apply_rate
         self.latency_s = latency_s
-        self._sent = Fluid(load, bandwidth, start_s)
-        self._applied = Fluid(load, min(bandwidth, apply_rate), start_s)
+        self._sent = Fluid(written, bandwidth, start_s)
+        self._applied = Fluid(written, min(bandwidth, apply_rate), start_s)
         self.flowing = True
         self.source_end_s = INF
         """When the source stopped writing."""
@@ -301,11 +317,15 @@ class Stream:
             return self._sent.advance(min(now_s - self.latency_s, self.source_end_s))
         return self._sent.s
 
+    def replayed(self, now_s: float) -> float:
+        """Return the position up to which the standby has replayed the source's WAL."""
+        return self._applied.advance(now_s - self.latency_s, self.received(now_s))
+
     def replay_backlog_s(self, now_s: float) -> float:
         """Return how long the standby needs to replay what it has received, in seconds."""
         received = self.received(now_s)
-        applied = self._applied.advance(now_s - self.latency_s, received)
-        return self._load.bytes_between(applied, received) / self._apply_rate if applied < received else 0.0
+        applied = self.replayed(now_s)
+        return self._written.bytes_between(applied, received) / self._apply_rate if applied < received else 0.0
 
     def broken(self, now_s: float, *, in_flight_lost: bool) -> None:
         """Cut the stream; what is on the wire dies, or still arrives."""
@@ -317,18 +337,16 @@ class Stream:
         """Let it flow again from where the standby stands."""
         self.latency_s = latency_s
         self._applied.advance(now_s, self._sent.s)
-        if self._sent.s >= self.source_end_s - 1e-9:
-            # Everything written before the source stopped is here, and it wrote nothing while it was down.
-            self._sent.s = self._applied.s = self._applied.t = now_s
         self.source_end_s = INF
         self._sent.t = max(self._sent.t, now_s)
         self._sent.set_capacity(bandwidth)
         self._applied.set_capacity(min(bandwidth, self._apply_rate))
         self.flowing = True
 
-    def begin_at(self, now_s: float) -> None:
-        """Stand at the source's present, as a standby that has just been brought onto its source's history."""
-        self._sent.t = self._sent.s = self._applied.t = self._applied.s = now_s
+    def stand_at(self, now_s: float, position_s: float, replayed_s: float) -> None:
+        """Stand, at this instant, where a standby is that holds and has replayed the source's WAL up to two points."""
+        self._sent.t = self._applied.t = now_s
+        self._sent.s, self._applied.s = position_s, replayed_s
 
     def repath(self, now_s: float, bandwidth: float, latency_s: float) -> None:
         """Go on over a path whose bandwidth or latency changed."""
