@@ -34,7 +34,7 @@ def test_the_window_stops_growing_at_what_fills_the_path() -> None:
 
 SCENARIO = """
 name: cut
-summary: A standby that a commit waits for is cut off for four seconds.
+summary: A standby that a commit waits for is cut off for four seconds, with connections for all commits of them.
 horizon: 10min
 regions: [a, b]
 network: {rtt: {a/b: 80ms}, wal_bandwidth: {a/b: 100Mbit/s}}
@@ -45,6 +45,7 @@ stores:
     commit: {any: 1, of: [b]}
     endpoint: {ttl: 1s, moved_by: controller, takes: 0s, reconnect: 0s}
     wal: {commits: 100/s, bytes_per_commit: SIZE}
+    replication: {connections: 1000}
     failover: {detect: {from: [b], every: 5min, fails: 3, timeout: 1s}, decide: {by: automatic}}
 services: {app: {writes: db}}
 dns: {app: {serves: [app], policy: failover, ttl: 1s}}
