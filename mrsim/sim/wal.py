@@ -325,7 +325,9 @@ class Stream:
         """Return how long the standby needs to replay what it has received, in seconds."""
         received = self.received(now_s)
         applied = self.replayed(now_s)
-        return self._written.bytes_between(applied, received) / self._apply_rate if applied < received else 0.0
+        # Two queues that have caught up may differ in the last place.
+        behind = received - applied > 1e-9
+        return self._written.bytes_between(applied, received) / self._apply_rate if behind else 0.0
 
     def broken(self, now_s: float, *, in_flight_lost: bool) -> None:
         """Cut the stream; what is on the wire dies, or still arrives."""
