@@ -119,7 +119,24 @@ def _decide(failover: dict[str, Any], path: Path, state: Resolving) -> None:
         state.default(section, inner, f"{by}-defaults")
 
 
+_SYNCHRONOUS = "write commit: {first: 1, of: [...], when_short: degrade}; a standby outside it may take the lease too"
+_PATRONI = {
+    "failsafe_mode": ("is not modelled", "leave it out: an outage of the lease store then makes its holder step down"),
+    "synchronous_mode": ("is not modelled", _SYNCHRONOUS),
+    "synchronous_mode_strict": ("is not modelled", _SYNCHRONOUS.replace("degrade", "block")),
+    "synchronous_node_count": ("is not modelled", _SYNCHRONOUS.replace("first: 1", "first: n")),
+    "maximum_lag_on_failover": ("has another name here", "write max_lag_bytes: 1MB"),
+    "primary_start_timeout": ("has another name here", "write start_timeout: 300s"),
+    "primary_race_backoff": ("has another name here", "write race_backoff: 2s"),
+}
+"""Patroni's options that are none here, and what to write instead."""
+
+
 def _lease(decide: dict[str, Any], path: Path, state: Resolving) -> None:
+    for key in [key for key in decide if key in _PATRONI]:
+        del decide[key]
+        message, hint = _PATRONI[key]
+        state.problem((*path, key), f"Patroni's {key} {message}", hint, key=True)
     _one_name(decide, "voters")
     name = decide.pop("preset", None)
     preset = state.preset((*path, "preset"), name, "lease") if name is not None else None

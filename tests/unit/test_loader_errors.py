@@ -163,6 +163,27 @@ BROKEN = [
     ("max_lag: 10s", "page: 10s", "stores.orders-db.failover.decide.page", "unknown key 'page'", "delay"),
     (
         "{by: automatic, max_lag: 10s}",
+        "{preset: patroni, voters: [arbiter], failsafe_mode: true}",
+        "stores.orders-db.failover.decide.failsafe_mode",
+        "is not modelled",
+        "leave it out",
+    ),
+    (
+        "{by: automatic, max_lag: 10s}",
+        "{preset: patroni, voters: [arbiter], synchronous_mode: true}",
+        "stores.orders-db.failover.decide.synchronous_mode",
+        "is not modelled",
+        "when_short: degrade",
+    ),
+    (
+        "{by: automatic, max_lag: 10s}",
+        "{preset: patroni, voters: [arbiter], maximum_lag_on_failover: 1MB}",
+        "stores.orders-db.failover.decide.maximum_lag_on_failover",
+        "has another name here",
+        "max_lag_bytes",
+    ),
+    (
+        "{by: automatic, max_lag: 10s}",
         "{by: lease}",
         "stores.orders-db.failover.decide.voters",
         "missing",
