@@ -73,21 +73,34 @@ def _detect(draw: st.DrawFn, regions: tuple[str, ...], primary: str) -> Data:
     }
 
 
+@st.composite
+def leases(draw: st.DrawFn, voters: tuple[str, ...], *, enforced_by: str | None = None) -> Data:
+    """Return leases of any product, with any of their options."""
+    product = draw(st.sampled_from(["generic", "patroni", "kubernetes"]))
+    lease: Data = {
+        "by": "lease",
+        "voters": list(voters),
+        "product": product,
+        "ttl": "30s",
+        "loop_wait": "2s" if product == "kubernetes" else draw(st.sampled_from(["5s", "10s"])),
+        "retry_timeout": draw(st.sampled_from(["5s", "10s"])),
+        "enforced_by": enforced_by or draw(st.sampled_from(["holder", "nobody"])),
+        "clock_drift": draw(st.sampled_from(["0%", "1%"])),
+        "start_timeout": draw(st.sampled_from(["20s", "300s"])),
+    }
+    if draw(st.booleans()):
+        lease["watchdog"] = "5s"
+    if draw(st.booleans()):
+        lease |= {"status_timeout": "2s", "race_backoff": draw(st.sampled_from(["0s", "2s"]))}
+    if draw(st.sampled_from([False, False, True])):
+        lease["max_lag_bytes"] = draw(st.sampled_from(["1MB", "100MB"]))
+    return lease
+
+
 def _decide(draw: st.DrawFn, by: str, regions: tuple[str, ...]) -> Data:
     if by == "lease":
         voters = draw(st.sampled_from([(WITNESS,), (WITNESS, *regions[:2]), ("operations", WITNESS, regions[0])]))
-        lease: Data = {
-            "by": "lease",
-            "voters": list(voters),
-            "ttl": "30s",
-            "loop_wait": draw(st.sampled_from(["5s", "10s"])),
-            "retry_timeout": draw(st.sampled_from(["5s", "10s"])),
-            "enforced_by": draw(st.sampled_from(["holder", "nobody"])),
-            "clock_drift": draw(st.sampled_from(["0%", "1%"])),
-        }
-        if draw(st.booleans()):
-            lease["watchdog"] = "5s"
-        return lease
+        return draw(leases(voters))
     shared: Data = {"by": by}
     if draw(st.sampled_from([False, False, True])):
         shared["max_lag"] = draw(seconds(0.2, 60))
@@ -208,9 +221,9 @@ def _fault(draw: st.DrawFn, regions: tuple[str, ...], store: Data, kind: str) ->
     degradation: Data = {"from": [region], "to": draw(st.lists(st.sampled_from(others), min_size=1, unique=True))}
     degradation["bandwidth"] = draw(st.sampled_from(["10KB/s", "10MB/s"]))
     if draw(st.booleans()):
-        degradation["loss"] = draw(st.sampled_from(["5%", "60%"]))
+        degradation["loss"] = draw(st.sampled_from(["5%", "60%", "95%"]))
     if draw(st.booleans()):
-        degradation["added_latency"] = draw(durations(0.01, 1))
+        degradation["added_latency"] = draw(st.one_of(durations(0.01, 1), seconds(1, 6)))
     return fault | degradation
 
 

@@ -164,12 +164,11 @@ class Builder:
         if failover.self_check is not None:
             network.listen(IsolationCheck(world, network, name, failover.self_check, database).on_network)
         if isinstance(failover.decide, DecideLease):
-            lease = LeaseControl(
-                world, network, name, failover.decide, database, endpoint, _MOVERS[store.endpoint.moved_by]
-            )
+            mover, takes = _MOVERS[store.endpoint.moved_by], failover.promote.takes
+            lease = LeaseControl(world, network, name, failover.decide, database, endpoint, mover, takes)
             leased = failover.decide.enforced_by == "holder"
             returns = self._returns(world, parts, name, store, lease.primary_known_in, leased=leased)
-            lease.on_news = returns.on_news
+            lease.on_news, lease.on_reset = returns.on_news, returns.reboot
             database.listen(lease.update)
             refreshers.append((None, lease.update))
         elif failover.detect is not None:

@@ -171,6 +171,8 @@ class Injector:
         def undo(cause: int) -> None:
             node.agent_alive = True
             self._refresh(cause)
+            # An agent that starts finds a database that died meanwhile, and starts it.
+            self._returns[fault.store].restart(fault.region, cause)
 
         return undo
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from math import ceil, floor
 from typing import TYPE_CHECKING
 
-from mrsim.sim.lease_store import LeaseStore, poll_after_s, takeover_s
+from mrsim.sim.lease_luck import Luck
+from mrsim.sim.lease_store import LeaseStore, poll_after_s, silence_s, takeover_s
 from mrsim.sim.signals import nobody_listens
 from mrsim.sim.world import CONTROL
 from mrsim.trace import NO_EVENT
@@ -13,6 +14,7 @@ from mrsim.trace import NO_EVENT
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from mrsim.distributions import Distribution
     from mrsim.scenario.control import DecideLease
     from mrsim.sim.database import Database
     from mrsim.sim.endpoint import Endpoint
@@ -38,6 +40,8 @@ class LeaseControl:
         What it commands.
     mover
         Who moves the endpoint: a fixed place, None if the endpoint moves by itself, or '' for the new primary's agent.
+    promotes
+        How long a database that was demoted takes to become primary again.
     """
 
     def __init__(
@@ -49,6 +53,7 @@ class LeaseControl:
         database: Database,
         endpoint: Endpoint,
         mover: str | None,
+        promotes: Distribution,
     ) -> None:
         self._world = world
         self._network = network
@@ -57,6 +62,7 @@ class LeaseControl:
         self._database = database
         self._endpoint = endpoint
         self._mover = mover
+        self._promotes = promotes
         self._store = LeaseStore(network, lease)
         self._holder = database.current
         self._held = True
@@ -64,6 +70,10 @@ class LeaseControl:
         self._anchor_s: float | None = None
         self._renewed_s = 0.0
         self._late: set[str] = set()
+        self._stepped_down: set[str] = set()
+        self._expiry: Timer | None = None
+        self._works = True
+        self._luck = Luck(world, f"{name}/renewals", lease, self.update, self._last_turn_s)
         self._timers: list[Timer] = []
         self._racing = False
         self._regaining = False
@@ -72,6 +82,7 @@ class LeaseControl:
         self._race = 0
         self._cause = NO_EVENT
         self.on_news: Callable[[int], None] = nobody_listens
+        self.on_reset: Callable[[str, int], None] = lambda _region, _cause: None
 
     def primary_known_in(self, region: str) -> str | None:
         """Return the holder's name as read from the lease store; None if it cannot be read or nobody holds it."""
@@ -86,8 +97,15 @@ class LeaseControl:
 
     def update(self, cause: int) -> None:
         """Look again whether the holder can renew and whether candidates can race."""
-        renewing = self._held and self._holder.agent_alive and self._network.alive(self._holder.region)
-        renewing = renewing and self._store.usable_from(self._holder.region)
+        works = self._store.works()
+        if works and not self._works and self._held and not self._renewing and self._lease.product != "kubernetes":
+            self._expire_in(self._lease.ttl)
+        self._works = works
+        holder = self._holder
+        reaches = self._held and holder.agent_alive and self._network.alive(holder.region)
+        reaches = reaches and self._store.usable_from(holder.region)
+        self._luck.follow(cause, holder.name, self._store.fails_from(holder.region) if reaches else 0.0)
+        renewing = reaches and not self._luck.out
         if self._held and renewing != self._renewing:
             self._renewing = renewing
             self._cause = cause
@@ -96,7 +114,7 @@ class LeaseControl:
             else:
                 self._missed()
         elif not self._held and not self._racing:
-            self._start_race(self._cause)
+            self._start_race(self._cause, woken=False)
         if self._held and renewing:
             self._act_as_primary(cause)
             self._revive()
@@ -106,12 +124,8 @@ class LeaseControl:
     def _missed(self) -> None:
         """Work out when the lease ends, and when its holder gives it up by its own clock."""
         now, lease = self._world.now, self._lease
-        if self._anchor_s is None:
-            self._anchor_s = now - self._world.uniform(f"{self._name}/renewal") * lease.loop_wait
-        last = self._anchor_s + floor((now - self._anchor_s) / lease.loop_wait) * lease.loop_wait
-        self._renewed_s = last
-        expires = last + lease.ttl + self._world.sample(f"{self._name}/expiry", lease.expiry_lag, self._race)
-        self._later(max(expires, now), "lease-expires", self._expired)
+        self._renewed_s = last = self._last_turn_s()
+        self._expire_in(last + lease.ttl - now)
         if lease.enforced_by != "holder":
             return
         slow = 1.0 + lease.clock_drift
@@ -124,7 +138,28 @@ class LeaseControl:
             fires = last + (lease.ttl - lease.watchdog) * slow
             self._later(max(fires, now), "watchdog", lambda: self._watchdog(holder))
 
+    def _last_turn_s(self) -> float:
+        now, loop_s = self._world.now, self._lease.loop_wait
+        if self._anchor_s is None:
+            self._anchor_s = now - self._world.uniform(f"{self._name}/renewal") * loop_s
+        return self._anchor_s + floor((now - self._anchor_s) / loop_s) * loop_s
+
+    def _expire_in(self, wait_s: float) -> None:
+        """Plan the end of the lease: anew when a store that had no majority has one again.
+
+        References
+        ----------
+        etcd, ``lease/lessor.go``, ``Promote``: a new leader of the store gives every lease its whole ttl again.
+        """
+        if self._expiry is not None:
+            self._expiry.cancel()
+        lag = self._world.sample(f"{self._name}/expiry", self._lease.expiry_lag, self._race)
+        ends = max(self._world.now + wait_s + lag, self._world.now)
+        self._expiry = self._world.at(ends, CONTROL, f"{self._name}/lease-expires", self._expired)
+
     def _renewed_again(self) -> None:
+        if self._expiry is not None:
+            self._expiry.cancel()
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()
@@ -142,9 +177,27 @@ class LeaseControl:
             )
 
     def _regain(self, holder: Node, cause: int) -> None:
+        """Make a read-only holder primary: one that had stepped down runs as a standby, and is promoted like one."""
         self._regaining = False
-        if self._held and self._holder is holder and self._renewing and holder.role == "demoted" and holder.running:
+        if not self._may_regain(holder):
+            return
+        if holder.region not in self._stepped_down:
             self._database.resume_primary(holder.region, cause, "holds its lease again")
+            return
+        self._regaining = True
+        takes = self._world.sample(f"{self._name}/regain/promote", self._promotes, self._race)
+
+        def promoted() -> None:
+            self._regaining = False
+            if self._may_regain(holder):
+                self._stepped_down.discard(holder.region)
+                self._database.resume_primary(holder.region, cause, "holds its lease again and is promoted")
+
+        self._world.at(self._world.now + takes, CONTROL, f"{self._name}/regains", promoted)
+
+    def _may_regain(self, holder: Node) -> bool:
+        mine = self._held and self._holder is holder and self._renewing
+        return mine and holder.role == "demoted" and holder.running
 
     def _revive(self) -> None:
         """Let the agent of a dead database start it at its next turn, or give the lease up if it cannot be started.
@@ -182,11 +235,13 @@ class LeaseControl:
         if holder.promoting:
             self._late.add(holder.region)
         elif holder.role == "primary":
+            self._stepped_down.add(holder.region)
             self._database.demote(holder.region, self._cause, why)
 
     def _watchdog(self, holder: Node) -> None:
         if not holder.agent_alive and holder.running:
             self._database.stop(holder.region, self._cause, "reset by its watchdog")
+            self.on_reset(holder.region, self._cause)
 
     def _later(self, when_s: float, name: str, action: object) -> None:
         self._timers.append(self._world.at(when_s, CONTROL, f"{self._name}/{name}", action))  # type: ignore[arg-type]
@@ -194,6 +249,9 @@ class LeaseControl:
     # Succession ----------------------------------------------------------------------------------------------------
 
     def _expired(self) -> None:
+        if not self._store.works() and self._lease.product != "kubernetes":
+            # Nobody counts its time: it ends a ttl after the store has a majority again.
+            return
         self._held = False
         self._cause = self._world.emit(
             "lease-expired", self._name, self._cause, "detection", "not renewed within its ttl"
@@ -207,7 +265,8 @@ class LeaseControl:
         self._cause = self._world.emit("lease-released", self._name, cause, "detection", why)
         self._start_race(self._cause)
 
-    def _start_race(self, cause: int) -> None:
+    def _start_race(self, cause: int, *, woken: bool = True) -> None:
+        """Let candidates race: at once if the key's end wakes them, at their next turn if they come back later."""
         able = self._contenders()
         contenders = self._eligible(able, self._renewed_s)
         if not contenders:
@@ -218,7 +277,11 @@ class LeaseControl:
         self._race += 1
         ahead = self._best(contenders)
         wait = self._look_s(ahead) - self._world.now
-        wait += self._silence_s(ahead) + self._world.sample(f"{self._name}/race", self._lease.race, self._race)
+        if not woken and self._lease.product != "kubernetes":
+            wait += self._world.uniform(f"{self._name}/next-turn", self._race) * self._lease.loop_wait
+        others = [node for node in self._database.nodes.values() if node is not ahead]
+        wait += silence_s(self._network, ahead.region, others, self._lease.status_timeout)
+        wait += self._world.sample(f"{self._name}/race", self._lease.race, self._race)
         if any(node.upstream is not None and node.upstream.flowing for node in contenders):
             # The database lives although its agent does not answer: perhaps it comes back.
             wait += self._lease.race_backoff
@@ -233,30 +296,6 @@ class LeaseControl:
         points = self._world.uniforms(f"{node.name}/polls", polls, self._race)
         over = takeover_s(self._renewed_s, lease.ttl, lease.loop_wait, points)
         return over if over >= now else poll_after_s(now, lease.loop_wait, points[0], points[1])
-
-    def _silence_s(self, node: Node) -> float:
-        """Return how long a candidate waits for the other members' positions before it takes the lease.
-
-        It asks all at once, over new connections; one that does not answer costs the whole timeout, one whose host
-        refuses costs a round trip. An agent that is dead beside a living database is silent: so it was in four of four
-        measured takeovers (Patroni 4.1.5), each 2.0 s later than those whose node was gone and refused.
-
-        References
-        ----------
-        Patroni 4.1, ``patroni/ha.py``, ``fetch_node_status``: 2 s, not configurable.
-        """
-        network, patience = self._network, self._lease.status_timeout
-        longest = 0.0
-        for region, other in self._database.nodes.items():
-            if other is node:
-                continue
-            takes = 2.0 * network.rtt_s(node.region, region)
-            if network.refuses(region):
-                takes /= 2.0
-            elif not network.both_ways(node.region, region) or not other.agent_alive:
-                takes = patience
-            longest = max(longest, takes)
-        return min(longest, patience)
 
     def _best(self, contenders: list[Node]) -> Node:
         """Return the one before which the others stand back: the former primary, else the most advanced."""
@@ -329,7 +368,7 @@ class LeaseControl:
         )
         if winner is former:
             if winner.role == "demoted":
-                self._database.resume_primary(winner.region, event, "holds the lease again")
+                self._regain(winner, event)
             return
         self._database.promote(winner.region, event, self._race, lambda done, last: self._promoted(winner, done, last))
         self.update(event)
@@ -337,6 +376,7 @@ class LeaseControl:
     def _promoted(self, node: Node, success: bool, event: int) -> None:
         holds = self._held and self._holder is node and node.region not in self._late
         self._late.discard(node.region)
+        self._stepped_down.discard(node.region)
         if not success:
             if holds and self._renewing:
                 self._release(event, "gave it back after a promotion that failed", self._world.now)

@@ -84,12 +84,23 @@ class Returns:
             return
         self._later(node, "start", cause, self._start)
 
+    def reboot(self, region: str, cause: int) -> None:
+        """Boot a host that was reset: its agent comes up with it, and starts the database."""
+        self._later(self._database.nodes[region], "boot", cause, self._boot)
+
+    def _boot(self, node: Node, cause: int) -> None:
+        node.agent_alive = True
+        self._start(node, cause)
+
     def _later(self, node: Node, name: str, cause: int, action: Callable[[Node, int], None]) -> None:
         wait = self._world.sample(f"{node.name}/start", self._policy.starts_after) if self._policy is not None else 0.0
         self._world.at(self._world.now + wait, DATABASE, f"{node.name}/{name}", lambda: action(node, cause))
 
     def _start(self, node: Node, cause: int) -> None:
         if node.running or node.fenced or not node.process_up or not self._network.alive(node.region):
+            return
+        if self._leased and not node.agent_alive:
+            # Under a lease it is the agent that starts the database.
             return
         database = self._database
         if node.role == "standby":

@@ -17,7 +17,7 @@ from mrsim.scenario.model import Scenario
 from mrsim.sim.run import Simulator
 from mrsim.trace import Trace
 from tests.properties.measured import check_measured
-from tests.strategies import Data, read, scenario_data
+from tests.strategies import Data, leases, read, scenario_data
 
 TRIALS = 3
 
@@ -70,15 +70,14 @@ def test_nothing_is_lost_that_every_candidate_has_flushed(data: Data, kind: str,
 
 
 @settings(max_examples=150)
-@given(scenario_data(), st.integers(0, 2**32))
-def test_a_lease_that_its_holder_keeps_allows_no_second_writer(data: Data, seed: int) -> None:
+@given(scenario_data(), leases(("witness", "operations", "checkers"), enforced_by="holder"), st.integers(0, 2**32))
+def test_a_lease_that_its_holder_keeps_allows_no_second_writer(data: Data, lease: Data, seed: int) -> None:
     """Law 4b: the holder stops by its own clock, a watchdog stops a node whose agent is dead."""
     store = data["stores"]["db"]
     assume(store["standbys"])
     store["endpoint"]["moved_by"] = "controller"
-    voters = ["witness", "operations", "checkers"]
     store["failover"] = {
-        "decide": {"by": "lease", "voters": voters, "ttl": "30s", "enforced_by": "holder", "watchdog": "5s"},
+        "decide": lease | {"watchdog": "5s"},
         "old_primary": {"on_return": "rejoins", "starts_after": "10s", "rebuild": "1min"},
     }
     traces, found = run(read(data), seed)

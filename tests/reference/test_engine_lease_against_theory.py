@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from mrsim.scenario.loader import loads
+from mrsim.sim.lease_store import exchange_fails, tries
 from mrsim.sim.run import Simulator
 from mrsim.trace import Trace
 
@@ -205,3 +206,103 @@ def test_a_start_that_takes_too_long_is_given_up_after_its_timeout() -> None:
     slow = _traces(PATRONI, _crash("1ms"), starts_after="20min")
     released = np.array([_at_s(trace, "lease-released")[0] for trace in slow]) - AT_S - 300.0
     assert stats.kstest(released, stats.uniform(0.0, 10.0).cdf).pvalue > ALPHA
+
+
+# The store and the paths to it ----------------------------------------------------------------------------------------
+
+
+def _alone(at_s: float, lasts: str) -> list[str]:
+    """Return faults that leave each member of the store on its own."""
+    places = {"us-east", "eu-west", "ap-southeast", "w1", "w2", "w3"}
+    return [
+        f"{{kind: partition, between: {one}, and: [{', '.join(sorted(places - {one}))}], at: {at_s}s, lasts: {lasts}}}"
+        for one in ("w1", "w2")
+    ]
+
+
+def test_a_store_without_a_majority_ends_no_lease() -> None:
+    """After the outage the old holder sees its key at its next turn, U(0, loop_wait), and is promoted again."""
+    traces = _traces(PATRONI, *_alone(AT_S, "10min"), trials=3000)
+    back = np.array([_at_s(trace, "resumed-as-primary")[0] for trace in traces]) - AT_S - 600.0
+    assert stats.kstest(back, stats.uniform(PROMOTE_S, 10.0).cdf).pvalue > ALPHA
+    for trace in traces:
+        assert len(trace.stores["db"].histories) == 1
+        assert not _at_s(trace, "lease-expired")
+
+
+def test_a_store_with_a_majority_again_gives_a_lease_its_whole_ttl() -> None:
+    """The holder dies during the outage, after which its lease lasts 30 s; a shorter one extends it too."""
+    for lasts_s, death_s in ((600.0, 900.0), (25.0, 610.0)):
+        outage = _alone(AT_S, f"{lasts_s:g}s")
+        for trace in _traces(PATRONI, *outage, _lost_at(death_s), trials=100):
+            (expired,) = _at_s(trace, "lease-expired")
+            assert expired == pytest.approx(AT_S + lasts_s + 30.0, abs=1e-6)
+
+
+def test_a_kubernetes_lease_is_timed_by_its_candidates() -> None:
+    """They count from what they last saw, whether the store works or not, and take it when it works again."""
+    for trace in _traces(KUBERNETES, *_alone(AT_S, "10min"), trials=100):
+        assert _at_s(trace, "lease-expired")[0] < AT_S + 15.0 + 1e-6
+
+
+@pytest.mark.parametrize(
+    ("retry_timeout", "members", "expected"),
+    [(10.0, 3, (1, 10 / 3)), (10.0, 1, (3, 10 / 3)), (10.0, 2, (2, 2.5)), (3.0, 2, (1, 1.5)), (3.0, 5, (1, 1.0))],
+)
+def test_tries_of_a_renewal(retry_timeout: float, members: int, expected: tuple[int, float]) -> None:
+    """As ``_calculate_timeouts`` of Patroni's ``dcs/etcd.py`` divides the time."""
+    assert tries(retry_timeout, members, "patroni") == pytest.approx(expected)
+    assert tries(retry_timeout, members, "kubernetes") == (1, retry_timeout / 2.0)
+
+
+def test_a_request_is_repeated_over_its_connection() -> None:
+    """Against a simulation of both directions; sent again after 0.22 s, 0.22 s more, and then waits that double."""
+    rng, n = np.random.default_rng(5), 200_000
+    there, back = rng.geometric(1.0 - 0.7, n) - 1, rng.geometric(1.0 - 0.4, n) - 1
+    sent = np.concatenate(([0.0], 0.22 * 2.0 ** np.arange(60)))
+    late = int((sent[np.minimum(there, 60)] + sent[np.minimum(back, 60)] + 0.02 > 1.5).sum())
+    assert stats.binomtest(late, n, exchange_fails(0.7, 0.4, 0.02, 1.5)).pvalue > ALPHA
+    assert exchange_fails(0.0, 0.0, 0.02, 1.5) == 0.0
+
+
+def _degraded(what: str) -> str:
+    return f"{{kind: link-degradation, from: us-east, to: [w1, w2, w3], at: {AT_S}s, lasts: permanent, {what}}}"
+
+
+@pytest.mark.parametrize(("latency", "renews"), [("3.25s", True), ("3.35s", False)])
+def test_a_renewal_has_its_share_of_the_retry_timeout(latency: str, *, renews: bool) -> None:
+    """10 s for three members are 3.33 s for each: 20 ms there and back, 20 ms among the members, and the delay."""
+    for trace in _traces(PATRONI, _degraded(f"added_latency: {latency}"), trials=50):
+        assert (len(trace.stores["db"].histories) == 1) == renews
+        assert bool(_at_s(trace, "lease-expired")) != renews
+
+
+def test_lost_packets_spoil_renewals_one_by_one() -> None:
+    """Within 3.33 s a request is sent at 0, 0.22, 0.44, 0.88 and 1.76 s, to three members: it fails with q¹⁵.
+
+    With q = 85 % that is 8.7 %: the number of renewals that work before is geometric, with a mean of (1 - p) / p.
+    """
+    p = 0.85**15
+    traces = _traces(PATRONI, _degraded("loss: 85%"), trials=1000)
+    demoted = np.array([_at_s(trace, "demoted")[0] for trace in traces])
+    worked = np.ceil((demoted - 20.0 - AT_S - 1e-4) / 10.0)
+    assert stats.binomtest(int((worked == 0).sum()), 1000, p).pvalue > ALPHA
+    assert stats.binomtest(int((worked > 10).sum()), 1000, (1.0 - p) ** 11).pvalue > ALPHA
+    assert worked.mean() == pytest.approx((1.0 - p) / p, abs=5.0 * np.sqrt(1.0 - p) / p / np.sqrt(1000))
+
+
+def test_a_single_member_is_tried_three_times() -> None:
+    """Each of the three tries has 3.33 s too, at the same member: the same chance as one at each of three."""
+    p = 0.85**15
+    traces = _traces(PATRONI.replace("[w1, w2, w3]", "w1"), _degraded("loss: 85%"), trials=500)
+    worked = np.ceil((np.array([_at_s(trace, "demoted")[0] for trace in traces]) - 20.0 - AT_S - 1e-4) / 10.0)
+    assert stats.binomtest(int((worked == 0).sum()), 500, p).pvalue > ALPHA
+
+
+def test_a_node_that_its_watchdog_reset_boots_again() -> None:
+    """After starts_after, 10 s, with a living agent, which follows the new primary."""
+    agent = f"{{kind: agent-crash, store: db, region: us-east, at: {AT_S}s, lasts: permanent}}"
+    for trace in _traces(f"{PATRONI}, watchdog: 5s", agent, trials=300):
+        (down,), (up,) = _at_s(trace, "node-down"), _at_s(trace, "node-up")
+        assert up - down == pytest.approx(10.0, abs=1e-6)
+        assert trace.stores["db"].acks["db@us-east"][-1].acked_until_s <= down
