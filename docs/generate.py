@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,11 +20,51 @@ from mrsim.metrics import METRICS, Metric
 from mrsim.scenario.schema import schema
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = ("README.md", "docs/metrics.md", "docs/language.md", "docs/command-line.md", "docs/calibration.md")
-COMMANDS = ("run", "check", "compare", "sweep", "solve", "validate", "trace", "schema", "presets", "calibrate", "score")
+PAGES = (
+    *("README.md", "docs/metrics.md", "docs/language.md", "docs/command-line.md", "docs/calibration.md"),
+    "docs/studies.md",
+)
+COMMANDS = (
+    "run",
+    "check",
+    "compare",
+    "sweep",
+    "solve",
+    "sensitivity",
+    "validate",
+    "trace",
+    "schema",
+    "presets",
+    "calibrate",
+    "score",
+)
 SHOWN = ("Recovery time", "Where the time went", "Data loss", "Budgets", "seed")
 """Beginnings of the parts of a report that the README shows."""
+BOOKSTORE = "scenarios/active-passive/bookstore-region-loss.yaml"
+READS = "rto{service=storefront, op=read, clients=90%}"
+WRITES = "rto{service=orders, op=write, clients=90%}"
+_DECIDE = "stores.orders-db.failover.decide"
+_SYNCHRONOUS = "stores.orders-db.commit={any: 1, of: [eu-west, ap-southeast]}"
 SESSIONS = {
+    "compare": (
+        *("compare", BOOKSTORE, "--variant", "dns.shop.ttl=30s", "--variant", _SYNCHRONOUS),
+        *("--metric", READS, "--metric", "rpo{store=orders-db}", "--trials", "200", "--seed", "7"),
+    ),
+    "sweep": (
+        *("sweep", BOOKSTORE, "--set", "dns.shop.ttl=30s,60s,300s"),
+        *("--set", "dns.shop.health_check=route53-fast,route53-standard"),
+        *("--metric", READS, "--trials", "100", "--seed", "7"),
+    ),
+    "solve": (
+        *("solve", BOOKSTORE, "--vary", "dns.shop.ttl=3min..5min", "--until", f"{READS} p95 < 5min"),
+        *("--trials", "100", "--seed", "7"),
+    ),
+    "sensitivity": (
+        *("sensitivity", BOOKSTORE, "--of", f"{WRITES} p95", "--vary", f"{_DECIDE}.assess=10s..3min"),
+        *("--vary", f"{_DECIDE}.waits_at_most=2min..10min", "--vary", "stores.orders-db.failover.detect.fails=1..6"),
+        *("--vary", "dns.shop.ttl=10s..5min", "--vary", "stores.orders-db.wal.commits=100/s..400/s"),
+        *("--trials", "100", "--seed", "7"),
+    ),
     "promotions": ("calibrate", "docs/examples/promotions.csv", "--column", "promote_to_write_s"),
     "lag": ("calibrate", "docs/examples/replication.csv", "--column", "replay_lag_ms", "--one-way", "--key", "lag"),
     "score": (
@@ -33,12 +75,18 @@ SESSIONS = {
 """Blocks that are a command with its whole output."""
 WIDE = {**os.environ, "COLUMNS": "120"}
 """Environment of the commands: the pages are the same for everybody, however wide the writer's terminal is."""
+PICTURES = {
+    "compare": "restored-storefront-read.png",
+    "sweep": "map-rto_s-service-storefront-op-read-clients-90-of-affected-p95.png",
+    "sensitivity": "tornado-rto_s-service-orders-op-write-clients-90-of-affected-p95.png",
+}
+"""Sessions that also draw, and which of their pictures ``docs/studies.md`` shows as ``docs/img/studies-NAME.png``."""
 _BLOCK = re.compile(r"(<!-- begin: ([a-z: -]+?) -->\n).*?(<!-- end: \2 -->)", re.DOTALL)
 
 
-def pages() -> Iterator[tuple[Path, str]]:
-    """Yield every page with generated blocks, and its text as it should be."""
-    for name in PAGES:
+def pages(names: Sequence[str] = PAGES) -> Iterator[tuple[Path, str]]:
+    """Yield pages with generated blocks, and their texts as they should be."""
+    for name in names:
         path = ROOT / name
         yield path, _BLOCK.sub(_filled, path.read_text(encoding="utf-8"))
 
@@ -136,7 +184,7 @@ def bookstore() -> str:
 
 def session(*arguments: str) -> str:
     """Return a command and all that it prints."""
-    return f"```text\n$ mrsim {' '.join(arguments)}\n{_mrsim(*arguments).rstrip()}\n```\n"
+    return f"```text\n$ mrsim {shlex.join(arguments)}\n{_mrsim(*arguments).rstrip()}\n```\n"
 
 
 BLOCKS: dict[str, Callable[[], str]] = {
@@ -154,6 +202,18 @@ def main() -> None:
         if path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
             print(f"wrote {path.relative_to(ROOT)}")
+            if path.name == "studies.md":
+                draw()
+
+
+def draw() -> None:
+    """Draw the pictures of the page on studies."""
+    for name, picture in PICTURES.items():
+        with tempfile.TemporaryDirectory() as folder:
+            _mrsim(*SESSIONS[name], "--plot", folder)
+            target = ROOT / "docs" / "img" / f"studies-{name}.png"
+            target.write_bytes((Path(folder) / picture).read_bytes())
+            print(f"wrote {target.relative_to(ROOT)}")
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mrsim.study.compare import compare
     from mrsim.study.results import Results
     from mrsim.study.run import run
+    from mrsim.study.sensitivity import sensitivity
     from mrsim.study.solve import solve
     from mrsim.study.sweep import sweep
 
@@ -35,6 +36,7 @@ __all__ = [
     "loads",
     "plot",
     "run",
+    "sensitivity",
     "solve",
     "sweep",
 ]
@@ -48,6 +50,7 @@ _HOMES = {
     "loads": ("mrsim.scenario.loader", "loads"),
     "plot": ("mrsim.report.plots", None),
     "run": ("mrsim.study.run", "run"),
+    "sensitivity": ("mrsim.study.sensitivity", "sensitivity"),
     "solve": ("mrsim.study.solve", "solve"),
     "sweep": ("mrsim.study.sweep", "sweep"),
 }

@@ -20,6 +20,7 @@ from mrsim.calibrate.commands import register
 from mrsim.commands.compare import register_compare
 from mrsim.commands.interruptions import Interruptions
 from mrsim.commands.options import NATURAL, SEED, SET, study_options
+from mrsim.commands.sensitivity import register_sensitivity
 from mrsim.commands.solve import register_solve
 from mrsim.commands.sweep import register_sweep
 from mrsim.errors import InvalidScenarios, MrsimError, ScenarioError, SimulationError
@@ -396,3 +397,4 @@ register(commands, study_options, _load, _study)
 register_compare(commands, _load, _study)
 register_sweep(commands, _load, _study)
 register_solve(commands, _load, _study)
+register_sensitivity(commands, _load, _study)

@@ -19,7 +19,7 @@ from mrsim.scenario.build import build
 from mrsim.scenario.document import Converter, Document
 from mrsim.scenario.library import Library, Preset, read_presets
 from mrsim.scenario.model import Scenario
-from mrsim.scenario.settings import Setting, merged
+from mrsim.scenario.settings import Setting, apply_written, merged
 
 LARGEST_FILE = 1024 * 1024
 """Bytes of the largest scenario file that is read."""
@@ -80,6 +80,21 @@ def loads(text: str, path: str = "<string>", settings: Sequence[Setting] = ()) -
         raise ScenarioError([_placed(problem) for problem in problems], path)
     scenario.remember(text, merged((), settings))
     return scenario
+
+
+def written_data(scenario: Scenario) -> dict[str, Any]:
+    """Return what a scenario was read from as plain data, its settings applied where the text has a place for them.
+
+    Raises
+    ------
+    ScenarioError
+        If it was not read from a text.
+    """
+    text, settings = scenario.written_text, scenario.settings
+    document = _document(text, scenario.path)
+    apply_written(document, settings, [_value(setting.value) for setting in settings])
+    data: dict[str, Any] = document.data
+    return data
 
 
 @cache

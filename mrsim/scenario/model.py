@@ -75,13 +75,24 @@ class Scenario(Model):
         settings = [
             Setting(self._path_of(path), deepcopy(value)) for path, value in {**(changes or {}), **more}.items()
         ]
+        return loads(self.written_text, self.path, merged(self.settings, settings))
+
+    @property
+    def written_text(self) -> str:
+        """The text that this scenario was read from, without its settings.
+
+        Raises
+        ------
+        ScenarioError
+            If it was not read from a text, or was changed since by other means than settings.
+        """
         if self._written is None:
             message = "values can be changed in a scenario that was read from a file or a text, not in this one"
             raise ScenarioError([Problem(message, hint="see mrsim.load and mrsim.loads")], self.path)
         if not self._written.is_still(self.__dict__):
             message = "this scenario is no longer what was read: it was changed by other means than with_"
             raise ScenarioError([Problem(message, hint="make all changes with with_")], self.path)
-        return loads(self._written.text, self.path, merged(self._written.settings, settings))
+        return self._written.text
 
     def remember(self, text: str, settings: tuple[Setting, ...]) -> None:
         """Note what this scenario was read from; for the loader."""

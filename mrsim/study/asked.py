@@ -48,6 +48,19 @@ def column_asked(scenario: Scenario, text: str) -> str:
     return _metric_asked(scenario, text).column
 
 
+def quantity_asked(scenario: Scenario, text: str) -> Budget:
+    """Return a budget that stands for an aggregation, such as ``rpo{store=orders-db} p95``, without a limit.
+
+    Raises
+    ------
+    ScenarioError
+        With what is wrong, and the way out.
+    """
+    metric = BY_NAME.get(text.partition("{")[0].strip())
+    limit = _ANY_LIMIT[metric.kind if metric else "duration"].partition(" ")[2]
+    return limit_asked(scenario, f"{text.strip()} {limit}").model_copy(update={"level": "off"})
+
+
 def _metric_asked(scenario: Scenario, text: str) -> Budget:
     metric = BY_NAME.get(text.partition("{")[0].strip())
     try:

@@ -1,0 +1,163 @@
+"""The command ``sensitivity``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mrsim.commands.options import SEED, SET, TRIALS, WORKERS_OPTION
+
+if TYPE_CHECKING:
+    from mrsim.scenario.model import Scenario
+    from mrsim.scenario.settings import Setting
+    from mrsim.study.results import Results
+    from mrsim.study.varied import Range
+
+    Load = Callable[[Path, Sequence[Setting]], Scenario]
+    Study = Callable[[Scenario, int, int | None, int | None], tuple[Results | None, bool]]
+
+_PATH = click.Path(path_type=Path)
+_INTERRUPTED = 130
+_CODES = "Exit codes: 0 analysed, 2 usage or an invalid scenario, 4 internal error, 130 interrupted."
+
+
+class _Stopped(Exception):
+    """The analysis was interrupted."""
+
+
+def _ranges(_context: click.Context, _option: click.Parameter, given: tuple[str, ...]) -> tuple[Range, ...]:
+    """Read ``--vary PATH=LOW..HIGH``."""
+    from mrsim.scenario.settings import SettingError
+    from mrsim.study.varied import read_range
+
+    try:
+        return tuple(read_range(text) for text in given)
+    except SettingError as error:
+        message = f"{error} ({error.hint})"
+        raise click.BadParameter(message) from error
+
+
+def _power(_context: click.Context, _option: click.Parameter, given: int) -> int:
+    if given & (given - 1) or not 0 <= given <= 4096:
+        message = f"{given} is not 0 or a power of two up to 4096"
+        raise click.BadParameter(message)
+    return given
+
+
+_OPTIONS: tuple[Callable[[Any], Any], ...] = (
+    click.argument("file", type=_PATH),
+    click.option(
+        "--of",
+        "of",
+        metavar="METRIC AGGREGATION",
+        help="The answer, such as 'rpo{store=orders-db} p95'; that of the first budget if not given.",
+    ),
+    click.option(
+        "--vary",
+        "spans",
+        multiple=True,
+        callback=_ranges,
+        metavar="PATH=LOW..HIGH",
+        help="What to vary between what, such as dns.shop.ttl=10s..10min; repeatable. Not given: every number that is "
+        "written or assumed, divided and multiplied by --factor.",
+    ),
+    click.option(
+        "--factor",
+        type=click.FloatRange(1.0, 10.0, min_open=True),
+        default=2.0,
+        show_default=True,
+        help="How far numbers that --vary does not name are varied.",
+    ),
+    click.option(
+        "--together",
+        "points",
+        type=int,
+        default=0,
+        show_default=True,
+        callback=_power,
+        metavar="POINTS",
+        help="Also vary them together (Sobol indices): a power of two; each point takes a study per parameter and two "
+        "more. Of numbers that --vary does not name, the six that swing most.",
+    ),
+    SET,
+    click.option(
+        "--trials",
+        type=int,
+        default=200,
+        show_default=True,
+        callback=TRIALS,
+        metavar="N",
+        help="Of each variant.",
+    ),
+    SEED,
+    WORKERS_OPTION,
+    click.option("--json", "json_path", type=_PATH, metavar="PATH", help="Also write the analysis as JSON."),
+    click.option("--plot", "plot_path", type=_PATH, metavar="DIR", help="Also write the tornado (PNG)."),
+)
+
+
+def register_sensitivity(commands: click.Group, load: Load, study: Study) -> None:
+    """Add the command to a command line; see :func:`mrsim.commands.compare.register_compare`."""
+
+    def command(**given: Any) -> int:
+        """Find which numbers of the scenario in FILE an answer depends on.
+
+        Each is varied on its own under the same outages, and with --together all of them at once.
+        """
+        return _sensitivity(load, study, **given)
+
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    commands.command("sensitivity", epilog=_CODES)(command)
+
+
+def _sensitivity(
+    load: Load,
+    study: Study,
+    file: Path,
+    of: str | None,
+    spans: tuple[Range, ...],
+    factor: float,
+    points: int,
+    settings: tuple[Setting, ...],
+    trials: int,
+    seed: int | None,
+    workers: int | None,
+    json_path: Path | None,
+    plot_path: Path | None,
+) -> int:
+    from mrsim.report.outputs import Outputs, write_named
+    from mrsim.report.sensitivity import sensitivity_json, sensitivity_report
+    from mrsim.report.terminal import page_of
+    from mrsim.rng import fresh_seed
+    from mrsim.study.sensitivity import analyse, answer_asked, named
+
+    outputs = Outputs(json_path, None, plot_path)
+    scenario = load(file, settings)
+
+    def run(variant: Scenario, which: int) -> Results:
+        results, interrupted = study(variant, trials, which, workers)
+        if results is None or interrupted:
+            raise _Stopped
+        return results
+
+    seed = fresh_seed() if seed is None else seed
+    try:
+        found = analyse(scenario, answer_asked(scenario, of), named(spans), run, points, trials, seed, factor)
+    except _Stopped:
+        click.echo("mrsim: interrupted: nothing was found yet", err=True)
+        return _INTERRUPTED
+    if outputs.json is not None:
+        write_named(outputs.json, sensitivity_json(found).encode())
+    if outputs.plots is not None:
+        from mrsim.report.sensitivity_plots import sensitivity_pictures
+
+        for name, png in sensitivity_pictures(found):
+            write_named(outputs.plots / name, png)
+    width, colour = page_of(sys.stdout)
+    click.echo(sensitivity_report(found, width=width, colour=colour), nl=False)
+    return 0
