@@ -35,22 +35,46 @@ class LeaseStore:
         self._voters = lease.voters
         self._majority = len(lease.voters) // 2 + 1
         self._tries, self._patience_s = tries(lease.retry_timeout, len(lease.voters), lease.product)
+        self._changes = -1
+        self._quorums: dict[str, float] = {}
+        self._answers: dict[str, list[str]] = {}
 
     def works(self) -> bool:
         """Return whether a majority of the members is connected, so that somebody counts the lease's time."""
-        return any(self._quorum_s(voter) < INF for voter in self._voters)
+        self._follow_paths()
+        return any(takes < INF for takes in self._quorums.values())
 
     def usable_from(self, region: str) -> bool:
         """Return whether an agent there gets answers in time: from a member that is connected to a majority."""
-        return any(self._answer_s(region, voter) <= self._patience_s for voter in self._voters)
+        return bool(self._answering(region))
 
     def fails_from(self, region: str) -> float:
         """Return the chance that packet loss spoils all tries of one renewal from there."""
         chance = 1.0
-        for voter in self._voters:
-            if self._answer_s(region, voter) <= self._patience_s:
-                chance *= (1.0 - self._passes(region, voter) * self._quorum_passes(voter)) ** self._tries
+        for voter in self._answering(region):
+            chance *= (1.0 - self._passes(region, voter) * self._quorum_passes(voter)) ** self._tries
+            if not chance:
+                break
         return chance
+
+    def _follow_paths(self) -> None:
+        if self._changes != self._network.changes:
+            self._changes = self._network.changes
+            self._quorums = {voter: self._quorum_s(voter) for voter in self._voters}
+            self._answers.clear()
+
+    def _answering(self, region: str) -> list[str]:
+        """Return the members that answer an agent there in time."""
+        self._follow_paths()
+        found = self._answers.get(region)
+        if found is None:
+            network = self._network
+            found = self._answers[region] = [
+                voter
+                for voter, takes in self._quorums.items()
+                if network.both_ways(region, voter) and network.rtt_s(region, voter) + takes <= self._patience_s
+            ]
+        return found
 
     def _quorum_s(self, voter: str) -> float:
         """Return how long a member needs to hear from a majority, itself included."""
@@ -63,11 +87,6 @@ class LeaseStore:
             if other == voter or network.both_ways(voter, other)
         ]
         return sorted(heard)[self._majority - 1] if len(heard) >= self._majority else INF
-
-    def _answer_s(self, region: str, voter: str) -> float:
-        if not self._network.both_ways(region, voter):
-            return INF
-        return self._network.rtt_s(region, voter) + self._quorum_s(voter)
 
     def _passes(self, a: str, b: str) -> float:
         network = self._network

@@ -139,6 +139,8 @@ class Network:
         self._listeners: list[Callable[[frozenset[str], int], None]] = []
         self.last_in_flight_lost = True
         """Whether the change being announced destroyed what was on the wire."""
+        self.changes = 0
+        """How often paths have changed so far."""
 
     def listen(self, listener: Callable[[frozenset[str], int], None]) -> None:
         """Call ``listener(touched places, cause)`` after every change, in the order of registration."""
@@ -242,6 +244,7 @@ class Network:
 
     def _announce(self, touched: AbstractSet[str], cause: int = NO_EVENT, *, in_flight_lost: bool = True) -> None:
         self.last_in_flight_lost = in_flight_lost
+        self.changes += 1
         places = frozenset(touched)
         for listener in self._listeners:
             listener(places, cause)
