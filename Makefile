@@ -4,6 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 JOBS   ?= 2
 SCENARIO ?= scenarios/active-passive/bookstore-region-loss.yaml
+SEED   ?= 7
 
 .DEFAULT_GOAL := help
 .PHONY: help run test verify lint format bench bench-quick docs schema validate clean
@@ -26,7 +27,7 @@ $(VENV)/.installed-dev: $(VENV)/.created pyproject.toml constraints.txt
 	@touch $@ $(VENV)/.installed
 
 run: $(VENV)/.installed  ## simulate the loss of a region under the bookstore and judge its budgets
-	$(BIN)/mrsim run $(SCENARIO)
+	$(BIN)/mrsim run $(SCENARIO) --seed $(SEED)
 
 test: $(VENV)/.installed-dev  ## all tests but the slow ones
 	$(BIN)/python -m pytest -n $(JOBS) -m "not slow"

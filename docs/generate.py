@@ -176,7 +176,7 @@ def _mrsim(*arguments: str) -> str:
 
 def bookstore() -> str:
     """Return the command that the README shows, and the parts of its report that fit there."""
-    arguments = ("run", "scenarios/active-passive/bookstore-region-loss.yaml", "--trials", "1000", "--seed", "7")
+    arguments = ("run", "scenarios/active-passive/bookstore-region-loss.yaml", "--seed", "7")
     parts = _mrsim(*arguments).rstrip().split("\n\n")
     shown = [part for index, part in enumerate(parts) if index == 0 or part.startswith(SHOWN)]
     return f"```text\n$ mrsim {' '.join(arguments)}\n" + "\n\n".join(shown) + "\n```\n"

@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 
 from docs import generate
+from mrsim.cli import commands
 from mrsim.metrics import METRICS
 from mrsim.scenario.loader import loads
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 LANGUAGE = (ROOT / "docs" / "language.md").read_text(encoding="utf-8")
 CHEAP = ("--trials", "20", "--seed", "1")
 
@@ -114,6 +116,29 @@ def test_the_python_of_the_pages_runs(tmp_path: Path, name: str) -> None:
     run = [sys.executable, "-W", "error", str(script)]
     done = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, check=False, env={"PYTHONPATH": str(ROOT)})
     assert done.returncode == 0, done.stderr
+
+
+def test_make_run_is_the_command_that_the_readme_shows() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    values = dict(re.findall(r"^(\w+) +\?= (\S+)$", makefile, re.MULTILINE))
+    (recipe,) = re.findall(r"^run: .*\n\t\$\(BIN\)/(.*)$", makefile, re.MULTILINE)
+    typed = re.sub(r"\$\((\w+)\)", lambda match: values[match[1]], recipe)
+    assert "--seed" in typed
+    assert f"\n.venv/bin/{typed}\n" in README
+    assert f"\n$ {typed}\n" in README
+
+
+def test_every_command_is_documented() -> None:
+    known = set(commands.commands)
+    assert set(generate.COMMANDS) == known
+    assert {name for name in known - {"validate", "schema", "presets"} if f"mrsim {name} " not in README} == set()
+
+
+@pytest.mark.parametrize("typed", re.findall(r"`mrsim (.*?)`", README.split("What else there is")[1]))
+def test_commands_that_the_readme_lists_have_these_options(typed: str) -> None:
+    name, *arguments = shlex.split(typed)
+    known = {option for parameter in commands.commands[name].params for option in parameter.opts}
+    assert {argument for argument in arguments if argument.startswith("--")} <= known
 
 
 @pytest.mark.parametrize("target", ["run", "test", "lint", "verify", "bench", "docs", "schema"])
