@@ -7,7 +7,7 @@ SCENARIO ?= scenarios/active-passive/bookstore-region-loss.yaml
 SEED   ?= 7
 
 .DEFAULT_GOAL := help
-.PHONY: help run test verify lint format bench bench-quick docs schema validate clean
+.PHONY: help run test verify lint format bench bench-quick docs notebook schema validate clean
 
 help:  ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -53,6 +53,9 @@ bench-quick: $(VENV)/.installed  ## the same with fewer trials
 
 docs: $(VENV)/.installed  ## write the generated pages of docs/
 	$(BIN)/python -m docs.generate
+
+notebook: $(VENV)/.installed-dev  ## run the notebooks again and store what they show
+	$(BIN)/python -m docs.notebooks
 
 schema: $(VENV)/.installed  ## write the JSON Schema of scenario files
 	$(BIN)/mrsim schema > scenarios/mrsim.schema.json.new

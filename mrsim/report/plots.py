@@ -6,6 +6,7 @@ changes a global style. Times go along the axis in the unit that suits their siz
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,8 @@ import numpy as np
 
 from mrsim.errors import ResultsError
 from mrsim.metrics import BY_NAME
+from mrsim.report import marks
+from mrsim.report.numbers import duration
 from mrsim.report.tables import default_column, phase_tables, pretty_column
 from mrsim.study.columns import split_column
 from mrsim.study.statistics import clopper_pearson
@@ -63,6 +66,9 @@ MOST_STEPS = 1000
 SHORTEST_PART = 0.003
 """Parts of an outage shorter than this share of the longest bar are not drawn: they could not be seen."""
 
+_SOME = 0.005
+"""Share of what is served again at the end that counts as some, and that may be missing from nearly all."""
+
 _UNITS = (("h", 3600.0, 3 * 3600.0), ("min", 60.0, 180.0), ("s", 1.0, 1.0), ("ms", 1e-3, 0.0))
 
 
@@ -85,7 +91,8 @@ def ecdf(results: Results, metric: str = "rto", ax: Axes | None = None, *, label
     -------
     matplotlib.axes.Axes
         With the step line, its pointwise 90 % band (Clopper-Pearson), budgets of that column as dashed lines, and a
-        mark at the right edge for trials that had not finished.
+        mark at the right edge for trials that had not finished. The axis is logarithmic, with a linear piece for zero,
+        where half of the trials would else be a vertical line at its beginning.
 
     Raises
     ------
@@ -103,23 +110,27 @@ def ecdf(results: Results, metric: str = "rto", ax: Axes | None = None, *, label
     kind = BY_NAME[split_column(column)[0]].kind
     unit, scale = _unit_of(ax, kind, max([*finite[-1:], *limits, 0.0]))
     ranks = np.unique(np.linspace(0, len(finite), min(len(finite), MOST_STEPS) + 1).round().astype(int))
-    before = _studies(ax)
+    before = marks.studies(ax)
     right = max(1.05 * max([*finite[-1:], *limits, 0.0]) / scale or 1.0, ax.get_xlim()[1] if before else 0.0)
     # The last step goes on far beyond the edge, so that it still reaches it if another study widens the axes.
     steps = np.append(np.concatenate([[0.0], finite])[ranks] / scale, 1000.0 * right)
     ranks = np.append(ranks, ranks[-1])
     colour = _next_colour(ax)
     shares, name = ranks / sample.n, label or results.scenario.name
-    ax.step(steps, shares, where="post", color=colour, label=name, linewidth=_line_width(before), gid=_STUDY)
+    if marks.skewed(finite / scale, right) or ax.get_xscale() == "symlog":
+        marks.spread_axis(ax, finite / scale, right)
+    ax.step(steps, shares, where="post", color=colour, label=name, linewidth=_line_width(before), gid=marks.STUDY)
     low, high = np.transpose([clopper_pearson(int(rank), sample.n) for rank in ranks])
     ax.fill_between(steps, low, high, step="post", color=colour, alpha=0.18, linewidth=0)
-    for budget in results.scenario.budgets:
-        if budget.column == column and budget.level != "off":
-            _budget_line(ax, budget.limit / scale, budget.text, right)
-    if sample.unfinished:
-        _unfinished_mark(ax, 1 - sample.unfinished / sample.n, sample.unfinished, sample.n, colour)
     ax.set_ylim(0, 1.02)
     ax.set_xlim(0, right)
+    for budget in results.scenario.budgets:
+        if budget.column == column and budget.level != "off":
+            marks.budget_line(ax, budget.limit / scale, budget.text, name)
+    if len(finite) == 0:
+        marks.nothing_finished(ax, _nothing_finished(results, column), colour)
+    elif sample.unfinished:
+        marks.unfinished_mark(ax, sample.unfinished, sample.n, colour)
     ax.set_xlabel(f"{pretty_column(column)}{f' ({unit})' if unit else ''}")
     ax.set_ylabel("share of trials")
     ax.yaxis.set_major_formatter(percent())
@@ -152,7 +163,8 @@ def restored(
     Returns
     -------
     matplotlib.axes.Axes
-        With the mean over trials and the band that holds 90 % of them (5 % to 95 %) at each time.
+        With the mean over trials and the band that holds 90 % of them (5 % to 95 %) at each time, which goes along a
+        logarithmic axis until the mean has nearly reached its last value: the last clients come back late.
 
     Raises
     ------
@@ -168,15 +180,16 @@ def restored(
     ax = axes_or_new(ax)
     mean = kept.mean(axis=0, dtype=np.float64)
     low, high = np.quantile(kept, [0.05, 0.95], axis=0, method="inverted_cdf")
-    unit, scale = _unit_of(ax, "duration", _interesting_until(results.curve_times_s, low))
+    first, last = _interesting(results.curve_times_s, mean)
+    unit, scale = _unit_of(ax, "duration", last)
     times = results.curve_times_s / scale
     colour = _next_colour(ax)
     labels = split_column(name)[1]
     shown = f"{label or results.scenario.name}: {labels['service']} {labels['op']}"
-    right = _interesting_until(results.curve_times_s, low) / scale
-    before = _studies(ax)
-    ax.set_xlim(0, max(right, ax.get_xlim()[1]) if before else right)
-    ax.plot(times, mean, color=colour, label=shown, linewidth=_line_width(before), gid=_STUDY)
+    before = marks.studies(ax)
+    held = ax.get_xlim() if before else (math.inf, 0.0)
+    marks.time_axis(ax, min(first / scale, held[0]), max(last / scale, held[1]))
+    ax.plot(times, mean, color=colour, label=shown, linewidth=_line_width(before), gid=marks.STUDY)
     ax.fill_between(times, low, high, color=colour, alpha=0.18, linewidth=0)
     ax.set_ylim(0, 1.02)
     ax.set_xlabel(f"time since the fault ({unit})")
@@ -201,7 +214,8 @@ def phases(results: Results, ax: Axes | None = None) -> Axes:
     Returns
     -------
     matplotlib.axes.Axes
-        Horizontal bars: mean parts over trials, and mean parts of the trials around the 95 % quantile.
+        Horizontal bars: mean parts over trials, and mean parts of the trials around the 95 % quantile. All axes of a
+        figure share one legend above them.
 
     Raises
     ------
@@ -221,22 +235,17 @@ def phases(results: Results, ax: Axes | None = None) -> Axes:
         if lengths.max() > SHORTEST_PART * max(table.total_s for table in tables) / scale:
             colour, hatch = phase_style(part)
             shown = part.replace("_", " ")
-            ax.barh(names, lengths, left=left, color=colour, hatch=hatch, edgecolor="white", linewidth=0.5, label=shown)
+            bars = ax.barh(names, lengths, left=left, color=colour, hatch=hatch, edgecolor="white", linewidth=0.5)
+            bars.set_label(shown)
+            for bar in bars:
+                bar.set_gid(marks.PHASE)
             left += lengths
     ax.invert_yaxis()
     ax.set_xlim(0, 1.04 * left.max())
     ax.set_xlabel(f"recovery time ({unit})")
     ax.grid(visible=True, axis="x", alpha=0.25)
     ax.set_axisbelow(True)
-    ax.legend(
-        loc="lower center",
-        bbox_to_anchor=(0.5, 1.0),
-        ncols=5,
-        columnspacing=1.0,
-        handlelength=1.2,
-        frameon=False,
-        fontsize="small",
-    )
+    marks.phase_legend(ax, PHASES)
     return ax
 
 
@@ -261,14 +270,6 @@ def percent() -> Any:
     return PercentFormatter(xmax=1, decimals=0)
 
 
-_STUDY = "study"
-
-
-def _studies(ax: Axes) -> int:
-    """Return how many studies these axes show already."""
-    return sum(line.get_gid() == _STUDY for line in ax.lines)
-
-
 def _line_width(before: int) -> float:
     """Return a width that leaves the lines drawn before visible where they coincide."""
     return max(1.2, 2.6 - 0.7 * before)
@@ -291,40 +292,10 @@ def _unit_of(ax: Axes, kind: str, largest: float) -> tuple[str, float]:
     return "s", 1.0
 
 
-def _budget_line(ax: Axes, at: float, text: str, right: float) -> None:
-    """Draw a budget's limit with its text along it on the side with room, once for all studies on the axes."""
-    if any(line.get_gid() == f"budget {text}" for line in ax.lines):
-        return
-    roomy = at > 0.08 * right
-    budgets = [line for line in ax.lines if str(line.get_gid()).startswith("budget ")]
-    near = sum(abs(float(np.asarray(line.get_xdata())[0]) - at) < 0.05 * right for line in budgets)
-    ax.axvline(at, color=BLACK, linestyle="--", linewidth=1, gid=f"budget {text}")
-    ax.annotate(
-        text,
-        (at, 0.65 - 0.25 * (near % 3)),
-        xycoords=("data", "axes fraction"),
-        xytext=(-3 if roomy else 3, 0),
-        textcoords="offset points",
-        rotation=90,
-        ha="right" if roomy else "left",
-        va="center",
-        fontsize="small",
-    )
-
-
-def _unfinished_mark(ax: Axes, reached: float, unfinished: int, trials: int, colour: str) -> None:
-    """Mark at the right edge the share of trials that had recovered, and say how many had not."""
-    ax.plot([1.0], [reached], marker=">", color=colour, clip_on=False, transform=ax.get_yaxis_transform(), linestyle="")
-    ax.annotate(
-        f"{unfinished} of {trials} unfinished",
-        (1.0, reached),
-        xycoords=ax.get_yaxis_transform(),
-        xytext=(-8, 6 if reached < 0.9 else -12),
-        textcoords="offset points",
-        ha="right",
-        color=colour,
-        fontsize="small",
-    )
+def _nothing_finished(results: Results, column: str) -> str:
+    """Return what a line at zero means."""
+    what = "recovered" if split_column(column)[0].startswith(("rto", "recovery")) else "was decided"
+    return f"no trial {what} before the horizon ({duration(results.scenario.horizon)})"
 
 
 def _curve_name(results: Results, service: str | None, op: str | None) -> str:
@@ -338,12 +309,15 @@ def _curve_name(results: Results, service: str | None, op: str | None) -> str:
     raise ResultsError(message)
 
 
-def _interesting_until(times_s: NDArray[np.float64], low: NDArray[np.float32]) -> float:
-    """Return the time by which even the slow trials are nearly all served again, with some room; the end if never."""
-    late = np.flatnonzero(low < 0.98 * low[-1]) if low[-1] > 0 else np.array([], dtype=int)
-    if len(late) == 0 or late[-1] + 1 >= len(times_s):
-        return float(times_s[-1])
-    return float(min(times_s[-1], 1.25 * times_s[late[-1] + 1]))
+def _interesting(times_s: NDArray[np.float64], mean: NDArray[np.float64]) -> tuple[float, float]:
+    """Return half the time at which the first are served again, and when all are that ever will be, with some room."""
+    end = float(times_s[-1])
+    if mean[-1] <= 0:
+        return float(times_s[times_s > 0][0]), end
+    early = int(np.argmax(mean > _SOME * mean[-1]))
+    late = int(np.argmax(mean >= (1 - _SOME) * mean[-1]))
+    first = max(0.5 * float(times_s[early]), float(times_s[times_s > 0][0]))
+    return first, min(end, max(1.25 * float(times_s[late]), 4 * first))
 
 
 def file_name(text: str) -> str:

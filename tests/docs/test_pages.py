@@ -141,7 +141,7 @@ def test_commands_that_the_readme_lists_have_these_options(typed: str) -> None:
     assert {argument for argument in arguments if argument.startswith("--")} <= known
 
 
-@pytest.mark.parametrize("target", ["run", "test", "lint", "verify", "bench", "docs", "schema"])
+@pytest.mark.parametrize("target", ["run", "test", "lint", "verify", "bench", "docs", "notebook", "schema"])
 def test_make_knows_the_targets_that_pages_name(target: str) -> None:
     assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
 

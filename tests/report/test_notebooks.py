@@ -1,7 +1,8 @@
-"""Every notebook runs from top to bottom, and is stored without its outputs."""
+"""Every notebook runs from top to bottom, and is stored with what it showed."""
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -24,11 +25,48 @@ def test_there_is_one() -> None:
     assert NOTEBOOKS
 
 
+def outputs(notebook: Any) -> list[Any]:
+    return [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+
+
+def tables(notebook: Any) -> list[str]:
+    """Return the tables that a notebook prints, as text."""
+    plain = [output.get("data", {}).get("text/plain", "") for output in outputs(notebook)]
+    return [text for text in plain if "\n" in text]
+
+
 @each_notebook
-def test_outputs_are_stripped(path: Path) -> None:
-    cells = [cell for cell in read(path).cells if cell.cell_type == "code"]
-    assert cells
-    assert all(cell.outputs == [] and cell.execution_count is None for cell in cells)
+def test_it_is_stored_as_it_ran(path: Path) -> None:
+    notebook = read(path)
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1)), "run: make notebook"
+    assert {output.output_type for output in outputs(notebook)} <= {"display_data", "execute_result"}
+    assert sum("image/png" in output.get("data", {}) for output in outputs(notebook)) >= 4
+    assert tables(notebook)
+
+
+@pytest.mark.slow
+@each_notebook
+def test_stored_studies_are_of_the_scenarios_as_they_are(path: Path) -> None:
+    from mrsim.scenario.loader import load
+    from mrsim.study.provenance import provenance
+
+    pages = [output.get("data", {}).get("text/html", "") for output in outputs(read(path))]
+    stored = {found for page in pages for found in re.findall(r"scenario_sha256</td><td>(\w+)", "".join(page))}
+    files = (ROOT / "scenarios" / "postures").glob("*.yaml")
+    known = {provenance(load(file), seed=7, trials_asked=1, trials=1)["scenario_sha256"] for file in files}
+    assert stored, "no study is shown"
+    assert stored <= known, "run: make notebook"
+
+
+@pytest.mark.slow
+@each_notebook
+def test_stored_numbers_are_those_of_a_fresh_run(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    notebook = read(path)
+    stored = tables(notebook)
+    NotebookClient(notebook, timeout=1800, kernel_name="python3", resources={"metadata": {"path": str(ROOT)}}).execute()
+    assert tables(notebook) == stored, "run: make notebook"
 
 
 @each_notebook
@@ -45,7 +83,7 @@ def test_it_runs_with_few_trials(path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     notebook = read(path)
     NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(ROOT)}}).execute()
-    shown = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+    shown = outputs(notebook)
     kinds = [kind for output in shown for kind in output.get("data", {})]
     assert kinds.count("image/png") >= 4
     assert kinds.count("text/html") >= 3

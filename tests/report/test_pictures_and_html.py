@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 import matplotlib as mpl
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from mrsim.errors import ResultsError
@@ -134,6 +135,62 @@ def test_bars_of_phases_add_up_to_the_totals(results: Results) -> None:
     totals = [results.phases().loc[key, "total"] / 60 for key in (("storefront", "read"), ("orders", "write"))]
     for total in totals:
         assert any(end == pytest.approx(total) for end in ends.values())
+
+
+def test_a_bulk_at_the_edge_is_spread_over_a_logarithmic_axis(results: Results) -> None:
+    column = "data_loss_s{store=orders-db}"
+    values = results.values_of(column)
+    ax = plots.ecdf(results, column)
+    unit = {"ms": 1e-3, "s": 1.0, "min": 60.0}[re.findall(r"\((\w+)\)", ax.get_xlabel())[0]]
+    left, right = ax.transData.transform([(ax.get_xlim()[0], 0), (ax.get_xlim()[1], 0)])[:, 0]
+    middle = ax.transData.transform((float(np.median(values[values > 0])) / unit, 0))[0]
+    assert (middle - left) / (right - left) > 0.1
+    assert 120.0 / unit <= ax.get_xlim()[1], "the budget's limit is on the page"
+
+
+def test_values_of_one_size_keep_a_linear_axis(results: Results) -> None:
+    assert plots.ecdf(results, "rto").get_xscale() == "linear"
+
+
+def test_budgets_of_several_studies_say_whose_they_are(results: Results) -> None:
+    ax = plots.ecdf(results, "rpo", label="one")
+    assert {text.get_text() for text in ax.texts} >= {"p50 < 1s", "p99 < 2min"}
+    budgets = tuple(one for one in results.scenario.budgets if one.text != "p50 < 1s")
+    other = sample_results(scenario=results.scenario.model_copy(update={"budgets": budgets}))
+    plots.ecdf(other, "data_loss_s{store=orders-db}", ax, label="two")
+    said = [text.get_text() for text in ax.texts]
+    assert said.count("one: p50 < 1s") == 1
+    assert said.count("one, two: p99 < 2min") == 1
+    assert len([line for line in ax.lines if line.get_linestyle() == "--"]) == 2
+
+
+def test_a_study_in_which_nothing_finished_says_so() -> None:
+    ax = plots.ecdf(sample_results(unfinished=1.0), "rto_s{service=orders,op=write,clients=95%,of=affected}")
+    (text,) = [text for text in ax.texts if "no trial recovered before the horizon" in text.get_text()]
+    assert float(text.get_fontsize()) >= mpl.rcParams["font.size"]
+    assert "(4 h)" in text.get_text()
+
+
+def test_the_curve_of_recovery_is_drawn_until_nearly_all_are_back(results: Results) -> None:
+    ax = plots.restored(results, "storefront", "read")
+    times, mean = np.asarray(ax.lines[0].get_xdata()), np.asarray(ax.lines[0].get_ydata())
+    assert np.interp(ax.get_xlim()[1], times, mean) >= 0.99 * mean[-1]
+    assert np.interp(ax.get_xlim()[0], times, mean) <= 0.01 * mean[-1]
+    assert ax.get_xscale() == "log"
+
+
+def test_phases_of_several_studies_share_one_legend_in_causal_order(results: Results) -> None:
+    figure = Figure(figsize=(5.0, 8.0), layout="constrained")
+    for place in (1, 2):
+        ax = plots.phases(results, figure.add_subplot(2, 1, place))
+        assert ax.get_legend() is None
+    (legend,) = figure.legends
+    FigureCanvasAgg(figure).draw()
+    boxes = {text.get_text(): text.get_window_extent() for text in legend.get_texts()}
+    as_read = sorted(boxes, key=lambda name: (-round(boxes[name].y0), boxes[name].x0))
+    order = [part.replace("_", " ") for part in PHASES]
+    assert len({round(box.y0) for box in boxes.values()}) > 1, "the legend has several lines"
+    assert as_read == sorted(as_read, key=order.index)
 
 
 def test_every_phase_has_its_own_look() -> None:
