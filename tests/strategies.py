@@ -171,7 +171,7 @@ def _store(draw: st.DrawFn, regions: tuple[str, ...]) -> Data:
     store: Data = {
         "primary": primary,
         "standbys": listed,
-        "commit": _commit(draw, standbys),
+        "commit": _commit(draw, [region for region in listed if isinstance(region, str)]),
         "endpoint": {"ttl": "30s", "moved_by": moved_by, "takes": draw(durations(0, 60))},
         "wal": _wal(draw),
     }

@@ -77,9 +77,13 @@ def _check_commit(store: Store, path: Path, document: Document) -> None:
         document.add(at, "the synchronous standbys are not named", f"write of: [{', '.join(standbys)}]")
     elif needed > len(commit.of):
         document.add(at, f"{needed} of {len(commit.of)} standbys can never answer", f"write {len(commit.of)} or less")
+    sources = {standby.region: standby.source for standby in store.standbys}
     for index, region in enumerate(commit.of):
         if region not in standbys:
             document.add((*at, "of", index), f"{region!r} holds no standby of this store", nearest(region, standbys))
+        elif sources[region] not in {None, store.primary}:
+            message = f"{region!r} streams from another standby, and cascading replication is asynchronous"
+            document.add((*at, "of", index), message, f"let it stream from {store.primary}, or leave it out")
     if len(set(commit.of)) < len(commit.of):
         document.add((*at, "of"), "a standby is named twice", "keep one")
 

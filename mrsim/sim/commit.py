@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 class Member(NamedTuple):
     """A synchronous standby as its primary sees it.
 
-    ``flowing``: it answers. ``silent``: it does not, and has not been dropped yet. ``wait_s``: round trip plus flush.
+    ``flowing``: it answers for the latest commits. ``silent``: it is waited for and does not, because it has not been
+    dropped yet or because it is still sent what it missed. Neither: it is not connected, or a new connection has not
+    caught up yet. ``wait_s``: round trip plus flush.
     """
 
     region: str

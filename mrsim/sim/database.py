@@ -111,7 +111,7 @@ class Database:
         node.reads.set(now, on=False, event=event)
         self.streaming.writing_ended(node)
         if node.upstream is not None:
-            node.upstream.cut_s = -INF
+            node.upstream.closed = True
         self._world.stirred += 1
         return event
 
@@ -204,7 +204,7 @@ class Database:
         why = "the attempt failed" if node.running else "the node went down"
         event = self._world.emit("promotion-failed", node.name, cause, "promotion", why)
         fresh = None if self.on_line(*self.streaming.position(node)) else self._world.now
-        self.streaming.connect(node, self.current, fresh)
+        self.streaming.connect(node, self.current, fresh, cause)
         self.changed(event)
         done(False, event)
 
@@ -234,12 +234,12 @@ class Database:
         for region in rule.of:
             # Once a listed standby has become primary, the old primary takes its place on the list.
             node = self.nodes[region if region != primary.region else self._store.primary]
-            upstream = node.upstream
-            if upstream is None or upstream.source is not primary:
+            upstream = self.streaming.connection(primary, node)
+            if upstream is None:
                 members.append(Member(node.region, flowing=False, silent=False, wait_s=0.0))
                 continue
-            silent = not upstream.flowing and now < upstream.cut_s + self._timers.sender_timeout
-            members.append(Member(node.region, upstream.flowing, silent, self.streaming.wait_s(upstream)))
+            wait_s = self.streaming.wait_s(upstream)
+            members.append(Member(node.region, upstream.answering, upstream.silent(now), wait_s))
         return acknowledge(rule, members)
 
     def refresh(self, cause: int) -> None:
@@ -262,6 +262,7 @@ class Database:
                 waiting = self._timers.connections / self._store.wal.commits if able else 0.0
                 self._close(node, cause, executing_until_s=now + waiting)
         self._note_redundancy(cause)
+        self.streaming.follow_backlogs(cause)
 
     def _close(self, node: Node, cause: int, *, executing_until_s: float) -> None:
         if not node.acknowledging:
@@ -287,6 +288,6 @@ class Database:
         flowing = 0
         for node in self.nodes.values():
             upstream = node.upstream
-            flowing += upstream is not None and upstream.source is primary and upstream.flowing
+            flowing += upstream is not None and upstream.source is primary and upstream.answering
         enough = primary.running and flowing >= (rule.any or rule.first or 1)
         self.redundant.set(self._world.now, on=enough, event=cause)

@@ -9,6 +9,7 @@ from mrsim.trace import INF, NO_EVENT, AckSpan
 
 if TYPE_CHECKING:
     from mrsim.sim.wal import Stream
+    from mrsim.sim.world import Timer
 
 Role = Literal["primary", "standby", "demoted"]
 
@@ -17,11 +18,33 @@ class Upstream:
     """A standby's connection to the primary it follows.
 
     ``began`` once it has flowed; until then the node holds what it held before. ``flowing`` while both ends are up and
-    the path is whole; ``cut_s`` is when it last stopped. ``attempt`` counts the breaks, so that a late attempt to
-    resume can tell that it is stale.
+    the path is whole; ``cut_s`` is when it last stopped, and ``dropped_s`` when the primary takes a connection that
+    stopped for gone. ``streaming`` once everything has been sent over this connection, as the primary's walsender is
+    then, and ``level`` once everything has been sent since it last flowed again, at the event ``event``. ``closed`` if
+    the standby's process has ended or has given the connection up. ``attempt`` counts the breaks, so that a late
+    attempt to resume can tell that it is stale.
+
+    References
+    ----------
+    PostgreSQL ``walsender.c``: a connection goes from *catchup* to *streaming*, and never back. ``syncrep.c``,
+    ``SyncRepGetCandidateStandbys``: only a standby that is streaming counts as synchronous.
     """
 
-    __slots__ = ("attempt", "began", "cut_s", "flowing", "source", "stream", "whole")
+    __slots__ = (
+        "attempt",
+        "began",
+        "closed",
+        "cut_s",
+        "dropped_s",
+        "event",
+        "flowing",
+        "level",
+        "leveling",
+        "source",
+        "stream",
+        "streaming",
+        "whole",
+    )
 
     def __init__(self, source: Node, stream: Stream) -> None:
         self.source = source
@@ -29,8 +52,24 @@ class Upstream:
         self.began = True
         self.flowing = True
         self.whole = True
+        self.streaming = True
+        self.level = True
+        self.leveling: Timer | None = None
+        self.event = NO_EVENT
+        self.closed = False
         self.cut_s = -INF
+        self.dropped_s = -INF
         self.attempt = 0
+
+    @property
+    def answering(self) -> bool:
+        """Whether the standby answers for the latest commits."""
+        return self.flowing and self.streaming and self.level
+
+    def silent(self, now_s: float) -> bool:
+        """Return whether the primary waits for answers that do not come, or not yet for the latest commits."""
+        waits = not self.level if self.flowing else now_s < self.dropped_s
+        return self.streaming and waits
 
 
 class Node:

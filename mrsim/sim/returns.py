@@ -147,7 +147,7 @@ class Returns:
         database = self._database
         if primary is not database.current or node is primary or node.role != "standby" or node.promoting:
             return
-        if not database.streaming.connect(node, primary, self._world.now if node.rebuilding else None):
+        if not database.streaming.connect(node, primary, self._world.now if node.rebuilding else None, cause):
             # The connection is made when the path is whole.
             return
         event = self._world.emit("standby-attached", node.name, cause, "restore", note)

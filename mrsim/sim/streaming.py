@@ -15,7 +15,7 @@ from mrsim.sim.wal import (
     timer_starts_s,
 )
 from mrsim.sim.world import NETWORK
-from mrsim.trace import INF
+from mrsim.trace import INF, NO_EVENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mrsim.scenario.stores import Store
     from mrsim.sim.network import Network
     from mrsim.sim.wal import Load
-    from mrsim.sim.world import World
+    from mrsim.sim.world import Timer, World
 
 STATUS_INTERVAL_S = 10.0
 """wal_receiver_status_interval, PostgreSQL's default: how old the primary's last report can be."""
@@ -56,6 +56,8 @@ class Streaming:
         """What was written on each history."""
         self._sources = {standby.region: standby.source for standby in store.standbys if standby.source}
         self._stalls: set[str] = set()
+        self._left: dict[tuple[str, str], Upstream] = {}
+        """Connections that a standby has given up, by the regions of primary and standby, as the primary sees them."""
         self._remote_flush_s = world.sample(f"{nodes[store.primary].name}/remote_flush", self._timers.remote_flush)
         self.on_change: Callable[[int], None] = lambda _: None
 
@@ -94,7 +96,14 @@ class Streaming:
         """Begin a history at this instant: what ``node`` writes as a primary, after its parent's up to the fork."""
         self.lines.append(Line(self._load, node, len(self.lines), self.lines[parent], forked_at_s, self._world.now))
 
-    def connect(self, node: Node, primary: Node, copied_s: float | None = None) -> bool:
+    def connection(self, primary: Node, node: Node) -> Upstream | None:
+        """Return the connection over which a primary sees, or last saw, a standby; None if there was none."""
+        upstream = node.upstream
+        if upstream is not None and upstream.source is primary:
+            return upstream
+        return self._left.get((primary.region, node.region))
+
+    def connect(self, node: Node, primary: Node, copied_s: float | None = None, cause: int = NO_EVENT) -> bool:
         """Let a standby follow a primary; return whether the path is whole already.
 
         Parameters
@@ -104,6 +113,8 @@ class Streaming:
         copied_s
             When it became a fresh copy of the primary; None: it goes on from where it stands, and first receives what
             it lacks.
+        cause
+            The event that it follows from.
         """
         now = self._world.now
         old = node.upstream
@@ -114,25 +125,32 @@ class Streaming:
         stream = Stream(self.lines[primary.history], bandwidth, self._timers.apply_rate, latency, start)
         if copied_s is None:
             stream.stand_at(now, node.position_s, replayed)
-        node.upstream = Upstream(primary, stream)
-        if self._whole(node, node.upstream):
+        if old is not None:
+            self._leave(node, old, cause)
+        node.upstream = upstream = Upstream(primary, stream)
+        if self._synchronous and copied_s is None:
+            upstream.streaming = upstream.level = stream.level_s(self._world.horizon_s) <= now
+        if self._whole(node, upstream):
             node.history = primary.history
             return True
         stream.broken(now, in_flight_lost=True)
-        node.upstream.began = node.upstream.flowing = node.upstream.whole = False
+        upstream.began = upstream.flowing = upstream.whole = False
         return False
 
     def detach(self, node: Node, cause: int) -> None:
         """Stop receiving, for good: the node keeps what it has."""
         node.history, node.position_s = self.position(node)
-        self._break(node, cause, in_flight_lost=True)
+        if node.upstream is not None:
+            self._leave(node, node.upstream, cause)
         node.upstream = None
 
     def writing_ended(self, source: Node) -> None:
-        """Note that a node has stopped writing WAL."""
+        """Note that a node has stopped writing WAL, and knows of no connection any more."""
         for other in self._nodes.values():
             if other.upstream is not None and other.upstream.source is source:
                 other.upstream.stream.source_end_s = self._world.now
+                other.upstream.dropped_s = -INF
+            self._left.pop((source.region, other.region), None)
 
     def stall(self, region: str, *, stalled: bool) -> None:
         """Stop a standby from receiving, or let it receive again."""
@@ -152,6 +170,8 @@ class Streaming:
             elif upstream.flowing:
                 upstream.stream.repath(self._world.now, *self._path(upstream.source, node))
             upstream.whole = whole
+        if self._synchronous:
+            self._reset_closed(cause)
 
     def _hops(self, source: Node, node: Node) -> list[tuple[str, str]]:
         """Return the regions that the WAL passes between, from the primary to a standby (cascades included)."""
@@ -191,40 +211,116 @@ class Streaming:
         upstream.cut_s = now
         upstream.attempt += 1
         self._world.stirred += 1
-        if self._synchronous:
-            name = f"{node.name}/sender-timeout"
-            dropped = now + self._timers.sender_timeout
-            self._world.at(dropped, NETWORK, name, lambda: self._sender_timeout(node, upstream, cause))
-
-    def _sender_timeout(self, node: Node, upstream: Upstream, cause: int) -> None:
-        if upstream.flowing or not upstream.source.running or node.upstream is not upstream:
+        if not upstream.source.running or upstream.source.role != "primary":
+            upstream.dropped_s = -INF
             return
-        note = "silent for the sender timeout"
+        closing_s = self._closing_s(node, upstream) if upstream.closed else INF
+        self._drop_at(node, upstream, min(now + self._timers.sender_timeout, closing_s), cause)
+
+    # What the primary knows of a standby that has gone -------------------------------------------------------------
+
+    def _closing_s(self, node: Node, upstream: Upstream) -> float:
+        """Return when the primary hears that the standby's end was closed just now; infinite if it does not."""
+        a, b = node.region, upstream.source.region
+        # A host whose power is off closes nothing.
+        heard = not node.fenced and a not in self._stalls and self._network.open(a, b)
+        return self._world.now + self._network.one_way_s(a, b) if heard else INF
+
+    def _leave(self, node: Node, upstream: Upstream, cause: int) -> None:
+        """Close a standby's end of a connection: the primary hears of it, or waits for it until its timeout."""
+        upstream.closed = True
+        if upstream.flowing:
+            self._break(node, cause, in_flight_lost=True)
+        elif self._world.now < upstream.dropped_s:
+            self._drop_at(node, upstream, min(upstream.dropped_s, self._closing_s(node, upstream)), cause)
+        self._left[upstream.source.region, node.region] = upstream
+
+    def _drop_at(self, node: Node, upstream: Upstream, dropped_s: float, cause: int) -> None:
+        upstream.dropped_s = dropped_s
+        if self._synchronous:
+            name = f"{node.name}/dropped"
+            self._world.at(dropped_s, NETWORK, name, lambda: self._dropped(node, upstream, cause))
+
+    def _dropped(self, node: Node, upstream: Upstream, cause: int) -> None:
+        source = upstream.source
+        if upstream.flowing or upstream.dropped_s != self._world.now or not source.running or source.role != "primary":
+            return
+        timeout = self._world.now - upstream.cut_s >= self._timers.sender_timeout
+        note = "silent for the sender timeout" if timeout else "its connection is closed"
         self.on_change(self._world.emit("standby-dropped", node.name, cause, "detection", note))
+
+    def _reset_closed(self, cause: int) -> None:
+        """Let primaries that still wait for a closed connection be told so when they send again over a whole path."""
+        now = self._world.now
+        gone = {(upstream.source.region, region): upstream for region, upstream in self._current() if upstream.closed}
+        for (primary, region), upstream in [*gone.items(), *self._left.items()]:
+            if upstream.flowing or now >= upstream.dropped_s or not self._network.both_ways(primary, region):
+                continue
+            rtt = self._network.rtt_s(primary, region)
+            told = next_retransmission_s(upstream.cut_s, now, rtt) + rtt
+            if told < upstream.dropped_s:
+                self._drop_at(self._nodes[region], upstream, told, cause)
+
+    def _current(self) -> list[tuple[str, Upstream]]:
+        return [(region, node.upstream) for region, node in self._nodes.items() if node.upstream is not None]
+
+    # Catching up ---------------------------------------------------------------------------------------------------
+
+    def follow_backlogs(self, cause: int) -> None:
+        """Work out again when each connection will have sent everything: the WAL or the path may have changed."""
+        if not self._synchronous:
+            return
+        for region, upstream in self._current():
+            if upstream.level or not upstream.flowing:
+                continue
+            if upstream.event == NO_EVENT:
+                upstream.event = cause
+            if upstream.leveling is not None:
+                upstream.leveling.cancel()
+            at = upstream.stream.level_s(self._world.horizon_s)
+            upstream.leveling = None
+            if at < self._world.horizon_s:
+                upstream.leveling = self._level_at(at, self._nodes[region], upstream)
+
+    def _level_at(self, at_s: float, node: Node, upstream: Upstream) -> Timer:
+        return self._world.at(at_s, NETWORK, f"{node.name}/level", lambda: self._leveled(node, upstream))
+
+    def _leveled(self, node: Node, upstream: Upstream) -> None:
+        if not upstream.flowing or node.upstream is not upstream:
+            return
+        upstream.level = upstream.streaming = True
+        note = "everything written has been sent to it"
+        self.on_change(self._world.emit("standby-caught-up", node.name, upstream.event, "data_wait", note))
+
+    # Working again -------------------------------------------------------------------------------------------------
 
     def _resume_later(self, node: Node, upstream: Upstream, cause: int) -> None:
         """Schedule when the connection works again: a TCP retry, or a new connection once a side has given up."""
         now, timers = self._world.now, self._timers
-        cut = upstream.cut_s
+        cut, fresh = upstream.cut_s, True
         rtt = 2.0 * self._path(upstream.source, node)[1]
         acked, sent = self._world.uniforms(f"{node.name}/first-unanswered", 2, upstream.attempt)
         grid = self._world.uniform(f"{node.name}/timer-grid") * LARGEST_TICK_S
         retry = self._world.uniform(f"{node.name}/reconnect", upstream.attempt) * timers.retry_interval
         gives_up = cut + min(timers.receiver_timeout, timers.sender_timeout)
-        if upstream.stream.source_end_s < INF or cut == -INF:
+        if upstream.stream.source_end_s < INF or upstream.closed or not upstream.began:
             # One of the two processes has been restarted: the standby's next attempt to connect is answered.
             at = now + retry
         elif now < gives_up:
             started = timer_starts_s(cut, rtt, self._load.commits_per_s, acked, sent)
-            at = min(next_retransmission_s(started, now, rtt, grid), gives_up + retry)
+            resent = next_retransmission_s(started, now, rtt, grid)
+            fresh = gives_up + retry < resent
+            at = min(resent, gives_up + retry)
             behind = self.lines[upstream.source.history].bytes_between(upstream.stream.received(now), at)
             at += slow_start_s(behind, rtt, self._path(upstream.source, node)[0])
         else:
             at = next_connection_s(gives_up + retry, now, timers.retry_interval)
         attempt = upstream.attempt
-        self._world.at(at, NETWORK, f"{node.name}/resume", lambda: self._resume(node, upstream, attempt, cause))
+        self._world.at(
+            at, NETWORK, f"{node.name}/resume", lambda: self._resume(node, upstream, attempt, cause, fresh=fresh)
+        )
 
-    def _resume(self, node: Node, upstream: Upstream, attempt: int, cause: int) -> None:
+    def _resume(self, node: Node, upstream: Upstream, attempt: int, cause: int, *, fresh: bool) -> None:
         stale = node.upstream is not upstream or upstream.attempt != attempt or upstream.flowing
         if stale or not self._whole(node, upstream):
             return
@@ -235,6 +331,11 @@ class Streaming:
         event = self._world.emit("stream-resumed", node.name, cause, "reconnect", "WAL flows again")
         upstream.stream.resumed(self._world.now, *self._path(upstream.source, node))
         upstream.flowing = True
+        upstream.closed = False
+        upstream.event = event
+        if self._synchronous:
+            upstream.level = upstream.stream.level_s(self._world.horizon_s) <= self._world.now
+            upstream.streaming = upstream.level or (upstream.streaming and not fresh)
         node.history = upstream.source.history
         if node.rebuilding:
             node.rebuilding = False

@@ -37,6 +37,9 @@ SYN_RETRY_S = (0.0, 1.0, 3.0, 7.0, 15.0, 31.0, 63.0)
 
 SYN_GIVES_UP_S = 127.0
 
+LEVEL_S = 1e-9
+"""Lags below this are rounding."""
+
 
 class Written(ABC):
     """WAL written over time, at a rate that is constant from piece to piece."""
@@ -134,6 +137,27 @@ class Fluid:
             return self.s
         self._walk(to_s, ceiling_s)
         return self.s
+
+    def level_s(self, limit_s: float) -> float:
+        """Return when nothing is left to serve, if that is before ``limit_s``; infinite otherwise."""
+        written, capacity, t, s = self._written, self._capacity, self.t, self.s
+        while t - s > LEVEL_S and t < limit_s:
+            if capacity == INF:
+                return t
+            rate, until = written.piece(s)
+            if rate == 0.0:
+                s = min(until, t)
+                continue
+            speed = capacity / rate
+            lasts = (until - s) / speed if speed > 0.0 else INF
+            if speed > 1.0:
+                lasts = min(lasts, (t - s) / (speed - 1.0))
+            if lasts == INF:
+                return INF
+            reached = s + lasts * speed
+            t += lasts
+            s = until if abs(reached - until) < LEVEL_S else reached
+        return t if t - s <= LEVEL_S else INF
 
     def _walk(self, to_s: float, ceiling_s: float) -> None:
         written, capacity = self._written, self._capacity
@@ -344,6 +368,10 @@ class Stream:
         self._sent.set_capacity(bandwidth)
         self._applied.set_capacity(min(bandwidth, self._apply_rate))
         self.flowing = True
+
+    def level_s(self, limit_s: float) -> float:
+        """Return when all that was written has been sent, if that is before ``limit_s``; infinite otherwise."""
+        return self._sent.level_s(limit_s)
 
     def stand_at(self, now_s: float, position_s: float, replayed_s: float) -> None:
         """Stand, at this instant, where a standby is that holds and has replayed the source's WAL up to two points."""

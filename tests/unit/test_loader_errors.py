@@ -24,7 +24,7 @@ stores:
   orders-db:
     primary: us-east
     standbys: [eu-west, {region: ap-southeast, source: eu-west}]
-    commit: {any: 1, of: [eu-west, ap-southeast], level: on, when_short: block}
+    commit: {any: 1, of: [eu-west], level: on, when_short: block}
     endpoint: {ttl: 30s, moved_by: gitops, takes: 30s..60s}
     wal: {commits: 200/s, bytes_per_commit: 2KB, bursts: {every: 30min, last: 2min, rate: 20x}}
     failover:
@@ -124,13 +124,14 @@ BROKEN = [
         "us-east",
     ),
     ("source: eu-west", "source: ap-southeast", "stores.orders-db.standbys[1].source", "holds no node", ""),
-    ("any: 1", "any: 3", "stores.orders-db.commit", "3 of 2 standbys", "write 2"),
+    ("any: 1", "any: 3", "stores.orders-db.commit", "3 of 1 standbys", "write 1"),
     ("any: 1", "any: 1, first: 1", "stores.orders-db.commit.first", "either any or first", ""),
     ("any: 1, ", "", "stores.orders-db.commit.of", "no effect", "any: 1"),
     ("any: 1", "any: 0", "stores.orders-db.commit.any", "at least 1", ""),
     ("any: 1", "any: 1.5", "stores.orders-db.commit.any", "'1.5' is not a whole number", ""),
     ("any: 1", "any: true", "stores.orders-db.commit.any", "'true' is not a whole number", ""),
-    ("of: [eu-west, ap-southeast], level", "of: [us-east], level", "stores.orders-db.commit.of[0]", "no standby", ""),
+    ("of: [eu-west], level", "of: [ap-southeast], level", "stores.orders-db.commit.of[0]", "another standby", ""),
+    ("of: [eu-west], level", "of: [us-east], level", "stores.orders-db.commit.of[0]", "no standby", ""),
     ("level: on", "level: maybe", "stores.orders-db.commit.level", "'maybe' is not allowed", "remote_apply"),
     ("commit: {any", "commits: {any", "stores.orders-db.commits", "unknown key 'commits'", "did you mean 'commit'?"),
     ("ttl: 30s, moved_by", "ttl: 5MB, moved_by", "stores.orders-db.endpoint.ttl", "'5MB' is a size", "30s"),

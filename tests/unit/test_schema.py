@@ -64,7 +64,7 @@ def test_mistakes_that_a_schema_can_express_do_not_fit(row: tuple[str, ...], val
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("commit: {any: 1, of: [eu-west, ap-southeast], level: on, when_short: block}", "commit: async"),
+        ("commit: {any: 1, of: [eu-west], level: on, when_short: block}", "commit: async"),
         ("decide: {by: automatic, max_lag: 10s}", "decide: automatic"),
         ("health_check: route53-fast", "health_check: {preset: route53-fast, every: 20s}"),
         ("health_check: route53-fast", "health_check: {every: 20s, timeout: 3s}"),

@@ -1,0 +1,160 @@
+"""Commits that wait for standbys: which one counts while it catches up, when it has gone, and how long that takes."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from mrsim.scenario.loader import loads
+from mrsim.sim.run import Simulator
+from mrsim.trace import AckSpan, Trace
+
+WRITTEN = 200 * 2000.0
+NEAR_S, FAR_S = 0.035, 0.1
+"""One way from the primary to its two standbys."""
+FLUSHES_S = 0.002
+
+SCENARIO = """\
+name: synchronous
+horizon: 2h
+regions: [us-east, eu-west, ap-southeast]
+network:
+  rtt: {us-east/eu-west: 70ms, us-east/ap-southeast: 200ms, eu-west/ap-southeast: 160ms}
+  wal_bandwidth: {'*/*': 6Mbit/s}
+stores:
+  db:
+    primary: us-east
+    standbys: [eu-west, ap-southeast]
+    commit: RULE
+    endpoint: {moved_by: controller, takes: 0s, reconnect: 0s}
+    wal: {commits: 200/s, bytes_per_commit: 2KB}
+    replication: {sender_timeout: 60s, local_flush: 1ms, remote_flush: 1ms}
+    failover: {detect: {from: operations}, decide: automatic, promote: {fails: 0%, order: [eu-west, ap-southeast]}}
+services: {orders: {writes: db}}
+faults:
+"""
+LINE = 6 * 125e3
+
+
+def _traces(rule: str, faults: str, count: int = 1) -> list[Trace]:
+    return Simulator(loads(SCENARIO.replace("RULE", rule) + faults)).run_chunk(42, 0, count)
+
+
+def _event_s(trace: Trace, kind: str, subject: str = "") -> float:
+    return next(event.at_s for event in trace.events if event.kind == kind and subject in event.subject)
+
+
+def _spans(trace: Trace) -> list[AckSpan]:
+    return trace.stores["db"].acks["db@us-east"]
+
+
+# Catching up ---------------------------------------------------------------------------------------------------------
+
+STALL = "  - {kind: replication-stall, store: db, region: eu-west, at: 300.37s, lasts: 30min}\n"
+LOSS = "  - {kind: region-loss, region: us-east, at: LOSSs, lasts: permanent, connections: hang, in_flight: lost}\n"
+
+
+@pytest.mark.parametrize(("rule", "stalls_s"), [("any", 0.0), ("first", 60.0)])
+def test_a_standby_that_catches_up_answers_for_nothing(rule: str, stalls_s: float) -> None:
+    """Half an hour behind, the near one needs W·D / (B − W) to be level; until then the far one answers."""
+    text = STALL + LOSS.replace("LOSS", "7000.5")
+    (trace,) = _traces(f"{{{rule}: 1, of: [eu-west, ap-southeast]}}", text)
+    resumed_s, level_s = _event_s(trace, "stream-resumed", "eu-west"), _event_s(trace, "standby-caught-up", "eu-west")
+    executed = resumed_s - (300.37 - NEAR_S)
+    if stalls_s:
+        # While the first member was silent, nothing was written but what 100 connections hold.
+        before, after, *_ = _spans(trace)
+        assert after.start_s - 300.37 == pytest.approx(stalls_s, abs=1e-6)
+        executed -= after.start_s - before.end_s
+    assert level_s - resumed_s == pytest.approx(WRITTEN * executed / (LINE - WRITTEN), rel=1e-6)
+    for at_s, wait_s in (
+        (0.5 * (resumed_s + level_s), 2 * FAR_S),
+        (level_s - 0.01, 2 * FAR_S),
+        (level_s + 5.0, 2 * NEAR_S),
+    ):
+        (trace,) = _traces(f"{{{rule}: 1, of: [eu-west, ap-southeast]}}", STALL + LOSS.replace("LOSS", f"{at_s:.6f}"))
+        last = _spans(trace)[-1]
+        assert last.acked_until_s == pytest.approx(at_s - wait_s - FLUSHES_S, abs=2e-6)
+        # No acknowledged write is missing where it was answered for.
+        nearest = {2 * FAR_S: "ap-southeast", 2 * NEAR_S: "eu-west"}[wait_s]
+        (history,) = [item for item in trace.stores["db"].histories if item.parent == 0]
+        if history.node.endswith(nearest):
+            assert history.forked_at_s >= last.acked_until_s
+
+
+def test_a_first_member_whose_connection_survives_is_waited_for_until_it_is_level() -> None:
+    """Five seconds end within the timeouts: TCP goes on, the walsender stays in *streaming*, and commits wait for it.
+
+    Meanwhile only as many commits as there are connections are executed; sending them takes their size by the rate.
+    """
+    cut = "  - {kind: partition, between: us-east, and: eu-west, at: 300.37s, lasts: 5s, in_flight: lost}\n"
+    for trace in _traces("{first: 1, of: [eu-west, ap-southeast]}", cut, 20):
+        resumed_s = _event_s(trace, "stream-resumed", "eu-west")
+        before, after = _spans(trace)
+        lacking = before.end_s - (300.37 - NEAR_S)
+        assert after.start_s == pytest.approx(resumed_s + WRITTEN * lacking / LINE, abs=1e-6)
+
+
+@pytest.mark.parametrize("rule", ["any", "first"])
+def test_nobody_waits_for_a_standby_whose_new_connection_catches_up(rule: str) -> None:
+    """A required standby alone: commits stay blocked until it is level, which takes what 100 connections hold."""
+    for trace in _traces(f"{{{rule}: 1, of: [eu-west]}}", STALL, 5):
+        resumed_s, level_s = _event_s(trace, "stream-resumed"), _event_s(trace, "standby-caught-up")
+        before, after = _spans(trace)
+        assert after.start_s == level_s
+        assert level_s - resumed_s == pytest.approx(WRITTEN * (before.end_s - 300.37 + NEAR_S) / LINE, abs=1e-6)
+
+
+# Gone ----------------------------------------------------------------------------------------------------------------
+
+
+def test_a_crashed_standby_closes_its_connection() -> None:
+    """The kernel of a host that lives ends the connection: one latency, and not the sender's timeout."""
+    crash = "  - {kind: process-crash, store: db, region: eu-west, at: 300.37s, lasts: 10min}\n"
+    (trace,) = _traces("{first: 1, of: [eu-west, ap-southeast]}", crash)
+    before, after, *_ = _spans(trace)
+    assert before.acked_until_s == pytest.approx(300.37 - 2 * NEAR_S - FLUSHES_S, abs=1e-6)
+    assert after.start_s == pytest.approx(300.37 + NEAR_S, abs=1e-6)
+
+
+@pytest.mark.parametrize(("healed_s", "most_s"), [(None, 60.0), (20.0, 60.0)])
+def test_a_standby_that_crashes_behind_a_cut_is_silent(healed_s: float | None, most_s: float) -> None:
+    """Nothing tells the primary, until its timeout or until it sends again over a whole path."""
+    lasts = "permanent" if healed_s is None else f"{healed_s}s"
+    faults = (
+        f"  - {{kind: partition, between: us-east, and: eu-west, at: 300.37s, lasts: {lasts}, in_flight: lost}}\n"
+        "  - {kind: process-crash, store: db, region: eu-west, at: 301.37s, lasts: 10min}\n"
+    )
+    (trace,) = _traces("{first: 1, of: [eu-west, ap-southeast]}", faults)
+    before, after, *_ = _spans(trace)
+    silent_s = after.start_s - 300.37
+    if healed_s is None:
+        assert silent_s == pytest.approx(most_s, abs=1e-6)
+    else:
+        # RFC 6298: the retransmission after the heal comes within the length of the cut.
+        assert healed_s < silent_s < 2 * healed_s + 1.0
+    assert before.acked_until_s < 300.37
+
+
+AWAY = "  - {kind: partition, between: us-east, and: OTHERS, at: 300.37s, lasts: permanent, in_flight: lost}\n"
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_standby_promoted_elsewhere_leaves_a_connection_behind(whole: bool) -> None:
+    """The old primary hears of its end after a latency where the path is whole, and otherwise waits for its timeout."""
+    others = "[operations]" if whole else "[operations, eu-west]"
+    rule = "{any: 1, of: [eu-west], when_short: degrade}"
+    (trace,) = _traces(rule, AWAY.replace("OTHERS", others))
+    before, after, *_ = _spans(trace)
+    promoted = next(event for event in trace.events if event.kind == "promotion-commanded")
+    assert promoted.subject == "db@eu-west"
+    if whole:
+        assert _event_s(trace, "standby-dropped", "eu-west") == after.start_s
+        arrived_s = after.start_s - NEAR_S
+        assert before.acked_until_s == pytest.approx(arrived_s - 2 * NEAR_S - FLUSHES_S, abs=1e-6)
+        assert arrived_s == pytest.approx(promoted.at_s, abs=0.2)
+    else:
+        assert _event_s(trace, "promoted") < 360.0
+        assert after.start_s == pytest.approx(300.37 + 60.0, abs=1e-6)
+    assert all(one.end_s <= other.start_s for one, other in pairwise(_spans(trace)))
