@@ -27,8 +27,8 @@ def commit_wait_s(scenario: Scenario, store: Store, primary: str) -> float:
     """Return how long a commit waits for its rule: mean flushes and minimum round trips.
 
     ANY n waits for the n-th fastest of the set, FIRST n for the slowest of its first n. A standby's time is its round
-    trip and its mean flush; that the n-th fastest of random times is faster than that of the means is left out (the
-    flushes are milliseconds beside round trips of tens).
+    trip and what the rule's level makes it do, with its mean flush; that the n-th fastest of random times is faster
+    than that of the means is left out (the flushes are milliseconds beside round trips of tens).
 
     Parameters
     ----------
@@ -41,8 +41,8 @@ def commit_wait_s(scenario: Scenario, store: Store, primary: str) -> float:
     """
     rule = store.commit
     local = store.replication.local_flush.mean()
-    flush = store.replication.remote_flush.mean()
-    waits = [rtt_s(scenario, primary, region) + flush for region in rule.of if region != primary]
+    work = store.standby_work_s(store.replication.remote_flush.mean())
+    waits = [rtt_s(scenario, primary, region) + work for region in rule.of if region != primary]
     if rule.any is not None and waits:
         return local + sorted(waits)[min(rule.any, len(waits)) - 1]
     if rule.first is not None and waits:

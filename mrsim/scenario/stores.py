@@ -99,3 +99,21 @@ class Store(Model):
     wal: Wal = Field(description="What the primary writes.")
     replication: Replication = Field(description="Timers and speeds of streaming replication.")
     failover: Failover | None = Field(default=None, description="None: nobody promotes anything.")
+
+    def standby_work_s(self, flush_s: float) -> float:
+        """Return what a standby that keeps up does with a commit before it answers, in seconds.
+
+        Parameters
+        ----------
+        flush_s
+            Time of its flush.
+
+        References
+        ----------
+        PostgreSQL documentation, *synchronous_commit*: ``remote_write`` waits for the write alone, ``on`` for the
+        flush, ``remote_apply`` for the replay too.
+        """
+        if self.commit.level == "remote_write":
+            return 0.0
+        replay_s = self.wal.bytes_per_commit / self.replication.apply_rate
+        return flush_s + (replay_s if self.commit.level == "remote_apply" else 0.0)

@@ -25,11 +25,12 @@ class Member(NamedTuple):
 
 
 class Acknowledgement(NamedTuple):
-    """Whether commits are acknowledged now, how long each waits for standbys, and by how many of them."""
+    """Whether commits are acknowledged now, how long each waits for standbys, and for which; or why they are not."""
 
     possible: bool
     wait_s: float
     members: tuple[str, ...]
+    why: str = ""
 
 
 _LOCAL = Acknowledgement(possible=True, wait_s=0.0, members=())
@@ -60,6 +61,11 @@ def acknowledge(rule: CommitRule, members: Sequence[Member]) -> Acknowledgement:
     return _LOCAL
 
 
+def _blocked(answering: int, needed: int) -> Acknowledgement:
+    why = f"{answering} of {needed} synchronous standbys answer"
+    return Acknowledgement(possible=False, wait_s=0.0, members=(), why=why)
+
+
 def _any(needed: int, members: Sequence[Member], *, degrade: bool) -> Acknowledgement:
     flowing = sorted(
         (member for member in members if member.flowing), key=lambda member: (member.wait_s, member.region)
@@ -71,7 +77,7 @@ def _any(needed: int, members: Sequence[Member], *, degrade: bool) -> Acknowledg
         if needed == 0:
             return _LOCAL
     if len(flowing) < needed:
-        return Acknowledgement(possible=False, wait_s=0.0, members=())
+        return _blocked(len(flowing), needed)
     chosen = flowing[:needed]
     return Acknowledgement(possible=True, wait_s=chosen[-1].wait_s, members=tuple(member.region for member in chosen))
 
@@ -80,13 +86,13 @@ def _first(needed: int, members: Sequence[Member], *, degrade: bool) -> Acknowle
     connected = [member for member in members if member.flowing or member.silent]
     if len(connected) < needed:
         if not degrade:
-            return Acknowledgement(possible=False, wait_s=0.0, members=())
+            return _blocked(sum(member.flowing for member in connected), needed)
         needed = len(connected)
         if needed == 0:
             return _LOCAL
     chosen = connected[:needed]
     if not all(member.flowing for member in chosen):
-        return Acknowledgement(possible=False, wait_s=0.0, members=())
+        return _blocked(sum(member.flowing for member in chosen), needed)
     return Acknowledgement(
         possible=True, wait_s=max(member.wait_s for member in chosen), members=tuple(member.region for member in chosen)
     )

@@ -71,6 +71,7 @@ class Control:
         self._last_failover_s = -INF
         self._asking = False
         self._looking = False
+        self._seen_s = INF
         self._why = ""
         self.on_new_primary: Callable[[int], None] = nobody_listens
         self.on_news: Callable[[int], None] = nobody_listens
@@ -116,6 +117,7 @@ class Control:
 
         Where the primary can be asked as well, it is probed first: it may be alive.
         """
+        self._see_primary()
         if not self._asking or not touched:
             return
         detect = self._failover.detect
@@ -128,8 +130,17 @@ class Control:
 
     def on_change(self, cause: int) -> None:
         """Ask again when a node has changed while none could be chosen."""
+        self._see_primary()
         if self._asking and not self._looking:
             self._ask()
+
+    def _see_primary(self) -> None:
+        """Note when the primary could last be asked for its position."""
+        primary = self._database.nodes[self.state.primary]
+        if primary.running and self._network.both_ways(self.place, primary.region):
+            self._seen_s = INF
+        else:
+            self._seen_s = min(self._seen_s, self._world.now)
 
     def _looked(self) -> None:
         self._looking = False
@@ -263,13 +274,15 @@ class Control:
 
     def _ask(self) -> None:
         """Ask every standby that answers for its position and its last reported lag."""
+        self._see_primary()
         found = []
         streaming = self._database.streaming
         for region, node in self._database.nodes.items():
             if region == self.state.primary or not node.running or node.role != "standby" or node.promoting:
                 continue
             if not node.rebuilding and self._network.both_ways(self.place, region):
-                found.append(core.Candidate(region, streaming.reported_lag_s(node), streaming.position(node)))
+                lag_s = streaming.reported_lag_s(node, self._seen_s)
+                found.append(core.Candidate(region, lag_s, streaming.position(node)))
         self._observe(core.Candidates(tuple(found)))
         if self.state.stage == core.Stage.CHOOSING and self._asking:
             why = self._why_none(found)

@@ -105,7 +105,7 @@ class Database:
     def _stop(self, node: Node, cause: int, why: str) -> int:
         event = self._world.emit("node-down", node.name, cause, "", why)
         now = self._world.now
-        self._close(node, event, executing_until_s=now)
+        self._close(node, event)
         node.running = False
         node.halt(now)
         node.reads.set(now, on=False, event=event)
@@ -137,7 +137,7 @@ class Database:
         """Make a primary read-only; return the event."""
         node = self.nodes[region]
         event = self._world.emit("demoted", node.name, cause, "", why)
-        self._close(node, event, executing_until_s=self._world.now)
+        self._close(node, event)
         node.halt(self._world.now)
         node.role = "demoted"
         self.streaming.writing_ended(node)
@@ -259,16 +259,33 @@ class Database:
                     node.told_s = max(node.told_s, self._acknowledged_until_s(node))
                     node.wait_s, node.watchers = wait_s, rule.members
             elif node.acknowledging:
-                waiting = self._timers.connections / self._store.wal.commits if able else 0.0
-                self._close(node, cause, executing_until_s=now + waiting)
+                self._close(node, cause, blocked=able)
+            self._note_blocked(node, rule, cause)
         self._note_redundancy(cause)
         self.streaming.follow_backlogs(cause)
 
-    def _close(self, node: Node, cause: int, *, executing_until_s: float) -> None:
+    def _note_blocked(self, node: Node, rule: Acknowledgement | None, cause: int) -> None:
+        """Say in the trace why a primary's commits wait, once."""
+        blocked = rule is not None and not rule.possible
+        if rule is not None and blocked and not node.blocked:
+            self._world.emit("commits-blocked", node.name, cause, "", rule.why)
+        node.blocked = blocked
+
+    def _close(self, node: Node, cause: int, *, blocked: bool = False) -> None:
+        """End a span: the node stops executing commits, or goes on until all connections wait if it is blocked.
+
+        Commits that wait for standbys are a closed loop: each connection executes the next once the last has been
+        acknowledged, so no more are in doubt than there are connections, and clients queue for the rest.
+        """
         if not node.acknowledging:
             return
-        until = max(node.told_s, self._acknowledged_until_s(node))
-        node.close(self._world.now, cause, until, executing_until_s)
+        now = self._world.now
+        until = max(node.open_since_s, node.told_s, self._acknowledged_until_s(node))
+        executing_until_s = now
+        if blocked or node.watchers:
+            full_s = self.streaming.full_s(until)
+            executing_until_s = full_s if blocked else min(now, full_s)
+        node.close(now, cause, until, executing_until_s)
         self._world.stirred += 1
 
     def _acknowledged_until_s(self, node: Node) -> float:
@@ -277,7 +294,7 @@ class Database:
         until = now - node.wait_s
         # What was acknowledged had been received by every member that was waited for.
         for region in node.watchers:
-            history, position = self.streaming.position(self.nodes[region])
+            history, position = self.streaming.confirmed_s(self.nodes[region])
             if history == node.history:
                 until = min(until, position)
         return until

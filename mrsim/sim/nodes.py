@@ -81,6 +81,8 @@ class Node:
         The process answers.
     role
         What it believes: primary (out of recovery), standby, or demoted (a former primary that is read-only).
+    blocked
+        As a primary: its commit rule cannot be met.
     history
         Index of the line of WAL it is on.
     position_s
@@ -92,6 +94,7 @@ class Node:
     __slots__ = (
         "acks",
         "agent_alive",
+        "blocked",
         "fenced",
         "history",
         "name",
@@ -120,6 +123,7 @@ class Node:
         self.agent_alive = True
         self.fenced = False
         self.promoting = False
+        self.blocked = False
         self.rebuilding = False
         self.role: Role = role
         self.history = 0

@@ -49,6 +49,7 @@ class Streaming:
         self._network = network
         self._timers = store.replication
         self._origin = store.primary
+        self._applies = store.commit.level == "remote_apply"
         self._synchronous = store.commit.any is not None or store.commit.first is not None
         self._load = load
         self._nodes = nodes
@@ -59,6 +60,7 @@ class Streaming:
         self._left: dict[tuple[str, str], Upstream] = {}
         """Connections that a standby has given up, by the regions of primary and standby, as the primary sees them."""
         self._remote_flush_s = world.sample(f"{nodes[store.primary].name}/remote_flush", self._timers.remote_flush)
+        self._work_s = store.standby_work_s(self._remote_flush_s)
         self.on_change: Callable[[int], None] = lambda _: None
 
     # Positions -----------------------------------------------------------------------------------------------------
@@ -69,16 +71,34 @@ class Streaming:
             return node.history, node.upstream.stream.received(self._world.now)
         return node.history, node.position_s
 
-    def reported_lag_s(self, node: Node) -> float:
-        """Return the lag of a standby as known outside: against the primary's last report, not its true position."""
+    def reported_lag_s(self, node: Node, seen_s: float) -> float:
+        """Return the lag of a standby as known outside: against the primary's last report, not its true position.
+
+        Parameters
+        ----------
+        node
+            The standby, which can be asked now.
+        seen_s
+            When the primary could last be asked; not in the past if it can be asked now.
+        """
         now = self._world.now
+        if seen_s < now:
+            now = seen_s - self._world.uniform(f"{node.name}/report") * STATUS_INTERVAL_S
+        _, position_s = self.position(node)
+        # A primary that has written nothing since is no further.
+        return now - position_s if self.lines[-1].bytes_between(position_s, now) > 0.0 else 0.0
+
+    def confirmed_s(self, node: Node) -> tuple[int, float]:
+        """Return the history a standby is on, and up to when it has done what commits wait for."""
         upstream = node.upstream
-        if upstream is None or not upstream.began:
-            return 0.0
-        if upstream.flowing:
-            return now - upstream.stream.received(now)
-        age = self._world.uniform(f"{node.name}/report") * STATUS_INTERVAL_S
-        return max(0.0, upstream.cut_s - age - upstream.stream.received(now))
+        if self._applies and upstream is not None and upstream.began:
+            return node.history, upstream.stream.replayed(self._world.now)
+        return self.position(node)
+
+    def full_s(self, acked_until_s: float) -> float:
+        """Return up to when commits are executed while none is acknowledged: until all connections wait."""
+        load = self._load
+        return load.end_s(acked_until_s, self._timers.connections * load.bytes_per_commit)
 
     def bytes_behind(self, node: Node, at_s: float) -> float:
         """Return the WAL that its source had written up to ``at_s`` and that a standby does not hold, in bytes."""
@@ -87,8 +107,11 @@ class Streaming:
         return self.lines[history].bytes_between(position_s, written_s)
 
     def wait_s(self, upstream: Upstream) -> float:
-        """Return how long an acknowledgement over this connection takes: a round trip and the standby's flush."""
-        return 2.0 * upstream.stream.latency_s + self._remote_flush_s
+        """Return how long an acknowledgement over this connection takes: a round trip and what the standby does.
+
+        Standbys that lag are not in it: see :meth:`confirmed_s`.
+        """
+        return 2.0 * upstream.stream.latency_s + self._work_s
 
     # Connections ---------------------------------------------------------------------------------------------------
 

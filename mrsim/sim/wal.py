@@ -62,6 +62,18 @@ class Written(ABC):
             at = step
         return total
 
+    def end_s(self, start_s: float, size_bytes: float) -> float:
+        """Return by when as much has been written since ``start_s``; infinite if it never is."""
+        at = start_s
+        while True:
+            rate, until = self.piece(at)
+            if rate > 0.0 and size_bytes <= rate * (until - at):
+                return at + size_bytes / rate
+            if until == INF:
+                return INF
+            size_bytes -= rate * (until - at)
+            at = until
+
 
 class Load(Written):
     """The commits that all clients together attempt: a steady rate with periodic bursts.

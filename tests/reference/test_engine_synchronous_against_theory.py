@@ -6,8 +6,10 @@ from itertools import pairwise
 
 import pytest
 
+from mrsim.measure.latency import commit_wait_s
 from mrsim.scenario.loader import loads
 from mrsim.sim.run import Simulator
+from mrsim.sim.wal import Load
 from mrsim.trace import AckSpan, Trace
 
 WRITTEN = 200 * 2000.0
@@ -158,3 +160,106 @@ def test_a_standby_promoted_elsewhere_leaves_a_connection_behind(whole: bool) ->
         assert _event_s(trace, "promoted") < 360.0
         assert after.start_s == pytest.approx(300.37 + 60.0, abs=1e-6)
     assert all(one.end_s <= other.start_s for one, other in pairwise(_spans(trace)))
+
+
+# In doubt ------------------------------------------------------------------------------------------------------------
+
+BURSTS = "wal: {commits: 200/s, bytes_per_commit: 2KB, bursts: {every: 30min, last: 2min, rate: 8x, phase: 0%}}"
+STEADY = "wal: {commits: 200/s, bytes_per_commit: 2KB}"
+
+
+@pytest.mark.parametrize("at_s", [1500.37, 1830.37, 1860.37, 1919.37, 2100.37])
+def test_no_more_commits_are_in_doubt_than_there_are_connections(at_s: float) -> None:
+    """A burst of 3.2 MB/s on a line of 0.75 MB/s: those that wait are clients that queue, and 100 connections."""
+    loss = LOSS.replace("LOSS", f"{at_s}")
+    text = (SCENARIO + loss).replace("RULE", "{any: 1, of: [eu-west]}").replace(STEADY, BURSTS)
+    scenario = loads(text)
+    (trace,) = Simulator(scenario).run_chunk(42, 0, 1)
+    (span,) = _spans(trace)
+    load = Load(scenario.stores["db"].wal, 0.0)
+    doubt = load.bytes_between(span.acked_until_s, span.end_s) / 2000.0
+    queued = load.bytes_between(span.acked_until_s, at_s) / 2000.0
+    assert doubt == pytest.approx(min(queued, 100.0), abs=1e-6)
+    # Served at the line's rate since the burst began: what has been acknowledged follows from the rates alone.
+    served = (
+        min(LINE * (at_s - 1800.0), 8 * WRITTEN * (at_s - 1800.0)) / (8 * WRITTEN) if 1800.0 < at_s < 1920.0 else 0.0
+    )
+    if served:
+        assert span.acked_until_s == pytest.approx(1800.0 + served, abs=0.1)
+        assert queued > 100.0
+
+
+@pytest.mark.parametrize(("at_s", "factor"), [(600.37, 1.0), (1830.37, 8.0)])
+def test_commits_that_are_blocked_fill_the_connections_at_the_rate_of_the_moment(at_s: float, factor: float) -> None:
+    cut = f"  - {{kind: partition, between: us-east, and: eu-west, at: {at_s}s, lasts: permanent, in_flight: lost}}\n"
+    text = (
+        (SCENARIO + cut).replace("RULE", "{any: 1, of: [eu-west]}").replace(STEADY, BURSTS).replace("6Mbit", "60Mbit")
+    )
+    (trace,) = Simulator(loads(text)).run_chunk(42, 0, 1)
+    (span,) = _spans(trace)
+    assert span.acked_until_s == pytest.approx(at_s - 2 * NEAR_S - FLUSHES_S, abs=1e-6)
+    assert span.end_s - span.acked_until_s == pytest.approx(100 / (200 * factor), abs=1e-6)
+
+
+# Levels --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("level", "wait_s"), [("remote_write", 0.07), ("on", 0.07 + 0.03), ("remote_apply", 0.07 + 0.03 + 2000 / 1e6)]
+)
+def test_what_a_commit_waits_for_depends_on_its_level(level: str, wait_s: float) -> None:
+    """A round trip; the standby's flush; its replay of the commit. The engine and the reported latency agree."""
+    rule = f"{{any: 1, of: [eu-west], level: {level}}}"
+    text = (SCENARIO + LOSS.replace("LOSS", "600.5")).replace("RULE", rule).replace("remote_flush: 1ms", WORK)
+    scenario = loads(text)
+    (trace,) = Simulator(scenario).run_chunk(42, 0, 1)
+    (span,) = _spans(trace)
+    assert 600.5 - span.acked_until_s == pytest.approx(wait_s + 0.001, abs=1e-6)
+    assert commit_wait_s(scenario, scenario.stores["db"], "us-east") == pytest.approx(wait_s + 0.001, abs=1e-9)
+
+
+WORK = "remote_flush: 30ms, apply_rate: 1MB/s"
+
+
+def test_commits_that_wait_for_replay_wait_for_its_backlog() -> None:
+    """A burst of 3.2 MB/s comes through whole and is replayed at 1 MB/s: x seconds in, x / 3.2 of it count."""
+    rule = "{any: 1, of: [eu-west], level: remote_apply}"
+    text = (SCENARIO + LOSS.replace("LOSS", "1860.37")).replace("RULE", rule).replace("remote_flush: 1ms", WORK)
+    (trace,) = Simulator(loads(text.replace(STEADY, BURSTS).replace("6Mbit", "60Mbit"))).run_chunk(42, 0, 1)
+    (span,) = _spans(trace)
+    assert span.acked_until_s == pytest.approx(1800.0 + (60.37 - NEAR_S) / 3.2, abs=1e-6)
+
+
+# The lag gate --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("gate_s", "passes"), [(60.0, False), (1685.0, False), (1705.0, True)])
+def test_a_lag_gate_sees_how_far_the_primary_was_and_not_when_the_standby_stopped(gate_s: float, passes: bool) -> None:
+    """Stalled from 300.37 s on, the primary lost at 2000.5 s: 1700.2 s behind, less a report's age of 0 to 10 s."""
+    stall = "  - {kind: replication-stall, store: db, region: eu-west, at: 300.37s, lasts: permanent}\n"
+    away = "  - {kind: replication-stall, store: db, region: ap-southeast, at: 300.37s, lasts: permanent}\n"
+    text = (SCENARIO + stall + away + LOSS.replace("LOSS", "2000.5")).replace("RULE", "async")
+    text = text.replace("decide: automatic", f"decide: {{by: automatic, max_lag: {gate_s}s}}")
+    for trace in Simulator(loads(text)).run_chunk(42, 0, 20):
+        assert any(event.kind == "promoted" for event in trace.events) == passes
+        told = [event.note for event in trace.events if event.kind == "no-candidate"]
+        assert bool(told) != passes
+
+
+# What the trace says -------------------------------------------------------------------------------------------------
+
+
+def test_the_trace_says_why_commits_wait() -> None:
+    cut = "  - {kind: partition, between: us-east, and: eu-west, at: 300.37s, lasts: 10min, in_flight: lost}\n"
+    (trace,) = _traces("{any: 1, of: [eu-west]}", cut)
+    (event,) = [event for event in trace.events if event.kind == "commits-blocked"]
+    assert (event.at_s, event.subject, event.note) == (300.37, "db@us-east", "0 of 1 synchronous standbys answer")
+
+
+def test_a_promoted_primary_says_why_it_cannot_commit() -> None:
+    """Two regions with a synchronous standby: after the failover nobody is left to answer."""
+    text = SCENARIO.replace("RULE", "{any: 1, of: [eu-west]}").replace("[eu-west, ap-southeast]", "[eu-west]")
+    (trace,) = Simulator(loads(text + LOSS.replace("LOSS", "300.37"))).run_chunk(42, 0, 1)
+    (event,) = [event for event in trace.events if event.kind == "commits-blocked"]
+    assert (event.at_s, event.subject) == (_event_s(trace, "promoted"), "db@eu-west")
+    assert event.note == "0 of 1 synchronous standbys answer"
