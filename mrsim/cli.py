@@ -238,7 +238,7 @@ def check_command(
 @click.argument("paths", type=click.Path(path_type=Path), nargs=-1, required=True, metavar="PATH...")
 def validate_command(paths: tuple[Path, ...]) -> int:
     """Read scenario files, or all those in folders, and say what is wrong with them; nothing is run."""
-    from mrsim.report.verdicts import asks_for_at_least
+    from mrsim.report.remarks import remarks_on
     from mrsim.scenario.loader import load
 
     code = PASSED
@@ -250,9 +250,8 @@ def validate_command(paths: tuple[Path, ...]) -> int:
         else:
             said = ", ".join((_many(len(scenario.faults), "fault"), _many(len(scenario.budgets), "budget")))
             click.echo(f"{file}: valid ({scenario.name}: {said})")
-            for budget in filter(asks_for_at_least, scenario.budgets):
-                said = f"{budget.key} {budget.text} asks for at least, not at most"
-                click.echo(f"  line {budget.line}: {said}")
+            for remark in remarks_on(scenario):
+                click.echo(f"  {remark}")
     return code
 
 
