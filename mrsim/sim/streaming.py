@@ -233,6 +233,8 @@ class Streaming:
         upstream.flowing = False
         upstream.cut_s = now
         upstream.attempt += 1
+        if upstream.leveling is not None:
+            upstream.leveling.cancel()
         self._world.stirred += 1
         if not upstream.source.running or upstream.source.role != "primary":
             upstream.dropped_s = -INF
