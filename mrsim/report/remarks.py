@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mrsim.measure.latency import commit_wait_s
 from mrsim.report.verdicts import asks_for_at_least
 from mrsim.scenario.control import DecideLease
+from mrsim.trace import INF
 
 if TYPE_CHECKING:
     from mrsim.scenario.model import Scenario
@@ -30,6 +32,24 @@ def blocked_once_promoted(store: Store) -> tuple[str, ...]:
     return tuple(region for region in candidates if len(set(rule.of) - {region}) < needed)
 
 
+def most_commits_per_s(scenario: Scenario, store: Store) -> float:
+    """Return how many commits all connections together can carry, each waiting for its standbys; infinite if none does.
+
+    Parameters
+    ----------
+    scenario, store
+        Round trips; the rule, the flushes and the connections.
+
+    References
+    ----------
+    Little's law: as many commits are under way as the rate times the time that each takes.
+    """
+    if store.commit.any is None and store.commit.first is None:
+        return INF
+    wait_s = commit_wait_s(scenario, store, store.primary)
+    return store.replication.connections / wait_s if wait_s > 0.0 else INF
+
+
 def remarks_on(scenario: Scenario) -> list[str]:
     """Return what a reader of a scenario should know, a line each.
 
@@ -41,6 +61,10 @@ def remarks_on(scenario: Scenario) -> list[str]:
     limits = filter(asks_for_at_least, scenario.budgets)
     found = [f"line {limit.line}: {limit.key} {limit.text} asks for at least, not at most" for limit in limits]
     for name, store in scenario.stores.items():
+        carried = most_commits_per_s(scenario, store)
+        if carried < store.wal.commits:
+            many = f"{store.replication.connections} connections carry {carried:.0f} commits/s, each after its standbys"
+            found.append(f"stores.{name}.commit: {many}, fewer than the {store.wal.commits:.0f}/s attempted")
         regions, failover = blocked_once_promoted(store), store.failover
         if not regions or failover is None:
             continue

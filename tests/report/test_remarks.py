@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from mrsim.cli import commands
-from mrsim.report.remarks import blocked_once_promoted
+from mrsim.report.remarks import blocked_once_promoted, remarks_on
 from mrsim.scenario.loader import loads
 from mrsim.sim.run import Simulator
 
@@ -53,3 +53,17 @@ def test_a_primary_that_could_not_commit_is_remarked_on(rule: str, first: str, t
     (tmp_path / "remarked.yaml").write_text(text)
     said = CliRunner().invoke(commands, ["validate", str(tmp_path / "remarked.yaml")], standalone_mode=False).output
     assert (f"once promoted, {first} cannot acknowledge commits" in said) != commits
+
+
+@pytest.mark.parametrize(("commits", "connections"), [(200, 13), (200, 16), (2000, 100), (2000, 150), (200, 1)])
+def test_connections_too_few_for_the_round_trip_are_remarked_on(commits: int, connections: int) -> None:
+    """Little's law with a round trip of 70 ms and flushes of 1 ms each: 1389 commits/s for 100 connections."""
+    text = SCENARIO.replace("RULE", "{any: 1, of: [eu-west, ap-southeast]}").replace("FIRST", "eu-west")
+    times = f"{{local_flush: 1ms, remote_flush: 1ms, connections: {connections}}}"
+    scenario = loads(
+        text.replace("commits: 200/s", f"commits: {commits}/s").replace("    wal", f"    replication: {times}\n    wal")
+    )
+    carried = connections / 0.072
+    said = [remark for remark in remarks_on(scenario) if "connections" in remark]
+    assert bool(said) == (carried < commits)
+    assert all(f"{carried:.0f} commits/s" in remark for remark in said)
