@@ -21,7 +21,7 @@ from mrsim.units import WrittenError
 def read_matrix(
     path: Path, text: str, unit: str | None, where: Sequence[tuple[str, str]]
 ) -> tuple[str, list[list[Quantity]], list[str]]:
-    """Return the metric's name, the quantities of each series in order of time, and notes.
+    """Return the metric's name, the quantities of each series in order of time, and notes; NaN is no value.
 
     Parameters
     ----------
@@ -48,13 +48,20 @@ def read_matrix(
         message = f"{path}: no series has " + " and ".join(f"{name}={value}" for name, value in where)
         raise MeasurementsError(message if where else f"{path}: the query found no series")
     series = [_quantities(path, number, entry, unit) for number, entry in enumerate(kept, start=1)]
+    empty = sum(len(entry["values"]) for entry in kept) - sum(map(len, series))
+    if empty and not any(series):
+        message = f"{path}: every sample is NaN, which stands for no value"
+        raise MeasurementsError(message)
     names = sorted({str(entry["metric"].get("__name__", "value")) for entry in kept})
     notes = []
+    if empty:
+        counted = "1 sample is" if empty == 1 else f"{empty} samples are"
+        notes.append(f"{counted} NaN, which stands for no value, and left out")
     if len(kept) > 1:
         varying = [name for name in labels if len({entry["metric"].get(name) for entry in kept}) > 1]
         example = f"; choose one with --where {varying[0]}=..." if varying else ""
         notes.append(f"{len(kept)} series taken together{example}")
-    return ", ".join(names), series, notes
+    return ", ".join(names), [one for one in series if one], notes
 
 
 def _entries(path: Path, text: str) -> list[dict[str, Any]]:
@@ -94,11 +101,13 @@ def _quantities(path: Path, number: int, entry: dict[str, Any], unit: str | None
         if not isinstance(sample, list) or len(sample) != 2 or not isinstance(sample[1], str):
             message = f"{where}: is not a pair of a time and a text"
             raise MeasurementsError(message)
+        if sample[1] == "NaN":
+            continue
         try:
             one = quantity(sample[1], unit or unit_of_name(name))
         except WrittenError as error:
-            strange = sample[1].lower().lstrip("+-") in ("nan", "inf")
-            hint = "leave such samples out in the query: ... >= 0 < +Inf" if strange else error.hint
+            strange = sample[1].lower().lstrip("+-") == "inf"
+            hint = "leave such samples out in the query: ... < +Inf" if strange else error.hint
             hint = f" ({hint})" if hint else ""
             message = f"{where}: {error}{hint}"
             raise MeasurementsError(message) from error

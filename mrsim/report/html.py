@@ -17,6 +17,7 @@ from mrsim.report.lanes import lanes_svg
 from mrsim.report.numbers import duration, share
 from mrsim.report.sentences import fault_sentence, store_sentence
 from mrsim.report.tables import QUANTILES, QuantileRow, flag_rows, loss_rows, pretty_column, recovery_tables
+from mrsim.report.verdicts import limit_text
 
 if TYPE_CHECKING:
     from mrsim.scenario.model import Scenario
@@ -52,7 +53,7 @@ def scenario_html(scenario: Scenario) -> str:
     horizon = f"watched for {duration(scenario.horizon)}"
     parts.append(_list(f"Faults ({horizon})", map(fault_sentence, scenario.faults)))
     rows = [
-        (escape(budget.key), escape(budget.text), escape("" if budget.level == "error" else budget.level))
+        (escape(budget.key), escape(limit_text(budget)), escape("" if budget.level == "error" else budget.level))
         for budget in scenario.budgets
     ]
     parts.append(table("Budgets", ("budget", "limit", ""), rows))
@@ -114,7 +115,7 @@ def _metric_row(row: QuantileRow) -> tuple[str, ...]:
 def _badge(check: Check) -> str:
     kind = BY_NAME[check.budget.metric].kind
     hint = escape(f"{estimate_text(kind, check.estimate)}; n={check.estimate.n}; {check.reason}".rstrip("; "))
-    text = escape(f"{_WORDS[check.verdict]}: {check.budget.key} {check.budget.text}")
+    text = escape(f"{_WORDS[check.verdict]}: {check.budget.key} {limit_text(check.budget)}")
     return f'<span class="mrsim-verdict mrsim-{check.verdict}" title="{hint}">{text}</span>'
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from mrsim.metrics import BY_NAME
 from mrsim.report.tables import QUANTILES, assumption_rows, phase_tables, replay_trial
+from mrsim.report.verdicts import asks_for_at_least
 from mrsim.study.columns import metric_of, split_column
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ def _check(check: Check) -> dict[str, Any]:
     return {
         "budget": budget.key,
         "limit": budget.text,
+        "asks_for": "at least" if asks_for_at_least(budget) else "at most",
         "column": budget.column,
         "level": budget.level,
         "line": budget.line,

@@ -85,7 +85,7 @@ def budget_table(page: Page, checks: Sequence[Check]) -> None:
         word, style = VERDICTS[check.verdict]
         verdict = Text(word + (" (warn)" if budget.level == "warn" else ""), style=style)
         kind = BY_NAME[budget.metric].kind
-        limit = kept(budget.text) + (f" {ASKS_FOR_AT_LEAST}" if asks_for_at_least(budget) else "")
+        limit = limit_text(budget).replace(budget.text, kept(budget.text), 1)
         observed = estimate_text(kind, estimate)
         wide.append((budget.key, limit, verdict, observed, str(estimate.n)))
         pieces = " [".join(map(kept, observed.split(" [")))
@@ -108,15 +108,22 @@ def check_remark(check: Check) -> str:
 
 
 def tally(checks: Sequence[Check]) -> str:
-    """Return how many checks passed, failed and were inconclusive."""
+    """Return how many checks passed, failed and were inconclusive, and how many are limits from below."""
     counts = {verdict: sum(check.verdict == verdict for check in checks) for verdict in VERDICTS}
     said = [f"{count} {verdict}" for verdict, count in counts.items() if count]
-    return f"{len(checks)} check{'s' if len(checks) != 1 else ''}: {', '.join(said) if said else 'none'}"
+    turned = sum(asks_for_at_least(check.budget) for check in checks)
+    more = f" ({turned} asked for at least, not at most)" if turned else ""
+    return f"{len(checks)} check{'s' if len(checks) != 1 else ''}: {', '.join(said) if said else 'none'}{more}"
 
 
 def asks_for_at_least(budget: Budget) -> bool:
     """Whether a budget is a limit from below."""
     return budget.op in (">", ">=")
+
+
+def limit_text(budget: Budget) -> str:
+    """Return a limit as it is written, marked if it is one from below."""
+    return f"{budget.text} {ASKS_FOR_AT_LEAST}" if asks_for_at_least(budget) else budget.text
 
 
 def trials_text(results: Results) -> str:

@@ -107,6 +107,15 @@ def prometheus(*series: tuple[dict[str, str], list[str]]) -> str:
     return json.dumps({"status": "success", "data": {"resultType": "matrix", "result": result}})
 
 
+def test_prometheus_says_nan_where_there_was_nothing_and_they_are_counted(write: Write) -> None:
+    text = prometheus(({}, ["0.5", "NaN", "1"]), ({"instance": "ap"}, ["NaN", "2"]), ({"instance": "sa"}, ["NaN"]))
+    found = read_samples(write(text, "lag.json"))
+    assert [values.tolist() for values in found.series] == [[0.5, 1.0], [2.0]]
+    assert any(note.startswith("3 samples are NaN") for note in found.notes)
+    whole = read_samples(write(prometheus(({}, ["0.5"])), "whole.json"))
+    assert not any("NaN" in note for note in whole.notes)
+
+
 def test_range_queries_of_prometheus(write: Write) -> None:
     path = write(prometheus(({"instance": "eu"}, ["0.5", "1e-3"]), ({"instance": "ap"}, ["2"])), "lag.json")
     found = read_samples(path)
@@ -152,7 +161,11 @@ HISTOGRAM = '{"data": {"resultType": "matrix", "result": [{"metric": {}, "histog
         (VECTOR, "resultType is 'vector', not 'matrix'; ask /api/v1/query_range"),
         (HISTOGRAM, "samples in 'values'"),
         (prometheus(), "the query found no series"),
-        (prometheus(({}, ["1", "NaN"])), "series 1 (pg_lag_seconds), sample 2: 'NaN' is no number (leave such samples"),
+        (
+            prometheus(({}, ["1", "+Inf"])),
+            "series 1 (pg_lag_seconds), sample 2: '+Inf' is no number (leave such samples",
+        ),
+        (prometheus(({}, ["NaN", "NaN"])), "every sample is NaN"),
         ("[" * 100_000, "is no JSON"),
     ],
 )

@@ -23,7 +23,7 @@ from mrsim.report.pictures import pictures
 from mrsim.study.results import Results
 from mrsim.study.statistics import Sample, estimate
 from mrsim.trace import PHASES, Event
-from tests.report.samples import FAULT_S, sample_results, sample_scenario, sample_trace
+from tests.report.samples import FAULT_S, SCENARIO_TEXT, sample_results, sample_scenario, sample_trace
 
 VOID = {"br"}
 
@@ -233,6 +233,15 @@ def test_a_scenario_in_a_notebook() -> None:
     assert "orders-db (primary)" in tags.text
     assert "p95 < 10min" in tags.text
     assert scenario._repr_html_() == scenario_html(scenario)
+
+
+def test_a_limit_from_below_is_marked_for_people_and_programs() -> None:
+    turned = sample_results(scenario=sample_scenario(SCENARIO_TEXT.replace("trials <= 1%", "trials >= 95%")))
+    assert "trials >= 95% (asks for at least)" in parsed(results_html(turned)).text
+    assert "trials >= 95% (asks for at least)" in parsed(scenario_html(turned.scenario)).text
+    asked = {check["limit"]: check["asks_for"] for check in json.loads(json_text(turned))["checks"]}
+    assert {limit for limit, asks in asked.items() if asks == "at least"} == {"trials >= 95%"}
+    assert set(asked.values()) == {"at least", "at most"}
 
 
 def test_a_trace_in_a_notebook() -> None:

@@ -202,6 +202,7 @@ def test_a_limit_from_below_is_marked() -> None:
     text = SCENARIO_TEXT.replace("trials <= 1%", "trials >= 95%")
     report = on_one_line(run_report(sample_results(scenario=sample_scenario(text)), width=200))
     assert "trials >= 95% (asks for at least)" in report
+    assert "(1 asked for at least, not at most)" in report.split("Recovery time")[0], "beside the verdict at the top"
     assert "(asks for at least)" not in run_report(sample_results())
 
 
