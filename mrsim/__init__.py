@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mrsim.scenario.loader import load, loads
     from mrsim.scenario.model import Scenario
     from mrsim.study.compare import compare
+    from mrsim.study.gate import check
     from mrsim.study.results import Results
     from mrsim.study.run import run
     from mrsim.study.sensitivity import sensitivity
@@ -31,6 +32,7 @@ __all__ = [
     "Scenario",
     "__version__",
     "calibrate",
+    "check",
     "compare",
     "load",
     "loads",
@@ -45,6 +47,7 @@ _HOMES = {
     "Results": ("mrsim.study.results", "Results"),
     "Scenario": ("mrsim.scenario.model", "Scenario"),
     "calibrate": ("mrsim.calibrate", None),
+    "check": ("mrsim.study.gate", "check"),
     "compare": ("mrsim.study.compare", "compare"),
     "load": ("mrsim.scenario.loader", "load"),
     "loads": ("mrsim.scenario.loader", "loads"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from mrsim.calibrate.commands import register
+from mrsim.commands.check import register_check
 from mrsim.commands.compare import register_compare
 from mrsim.commands.interruptions import Interruptions
 from mrsim.commands.options import NATURAL, SEED, SET, study_options
@@ -194,46 +195,6 @@ def run_command(
     return exit_code(results.checks)
 
 
-@commands.command("check")
-@click.argument("paths", type=click.Path(path_type=Path), nargs=-1, required=True, metavar="PATH...")
-@SET
-@study_options
-def check_command(
-    paths: tuple[Path, ...], settings: tuple[Setting, ...], trials: int, seed: int | None, workers: int | None
-) -> int:
-    """Judge the budgets of scenario files, or of all those in folders, and print one table.
-
-    All files are read before any is run.
-    """
-    from mrsim.report.terminal import page_of
-    from mrsim.report.text import check_report
-    from mrsim.rng import fresh_seed
-    from mrsim.study.verdict import exit_code, judge_all
-
-    files = _scenario_files(paths)
-    scenarios = _load_all(files, settings)
-    if not any(budget.level != "off" for scenario in scenarios for budget in scenario.budgets):
-        message = "there is no budget to check in " + ", ".join(map(str, files))
-        raise CommandError(message)
-    seed = fresh_seed() if seed is None else seed
-    studies: list[tuple[str, Results]] = []
-    interrupted = False
-    for file, scenario in zip(files, scenarios, strict=True):
-        results, interrupted = _study(scenario, trials, seed, workers)
-        if results is not None:
-            studies.append((str(file), results))
-        if interrupted:
-            break
-    if not studies:
-        return _say("interrupted before the first trials were finished", INTERRUPTED)
-    checks = judge_all([results for _, results in studies])
-    width, colour = page_of(sys.stdout)
-    click.echo(check_report(studies, checks, width=width, colour=colour), nl=False)
-    if interrupted:
-        return _say(f"interrupted: {len(studies)} of {len(files)} scenarios were reached", INTERRUPTED)
-    return exit_code(checks)
-
-
 @commands.command("validate")
 @click.argument("paths", type=click.Path(path_type=Path), nargs=-1, required=True, metavar="PATH...")
 def validate_command(paths: tuple[Path, ...]) -> int:
@@ -340,6 +301,23 @@ def _study(scenario: Scenario, trials: int, seed: int | None, workers: int | Non
             raise BrokenInvariant(scenario.command_line, error) from error
 
 
+def _growing(scenario: Scenario, seed: int, workers: int | None) -> Callable[[int], Results]:
+    """Return a study that can be made longer, with progress on standard error."""
+    from mrsim.report.terminal import progress
+    from mrsim.study.run import Growing
+
+    growing = Growing(scenario, seed, workers)
+
+    def to(trials: int) -> Results:
+        with progress(scenario.name, trials) as report:
+            try:
+                return growing.to(trials, report)
+            except SimulationError as error:
+                raise BrokenInvariant(scenario.command_line, error) from error
+
+    return to
+
+
 def _scenario_files(paths: Sequence[Path]) -> list[Path]:
     """Return the scenario files that paths stand for: files as given, folders with all scenario files below them."""
     files: dict[Path, None] = {}
@@ -393,6 +371,7 @@ def _readable(path: Path) -> None:
 
 
 register(commands, study_options, _load, _study)
+register_check(commands, _scenario_files, _load_all, _growing)
 register_compare(commands, _load, _study)
 register_sweep(commands, _load, _study)
 register_solve(commands, _load, _study)

@@ -48,7 +48,7 @@ def document(results: Results) -> dict[str, Any]:
         "scenario": {"name": scenario.name, "summary": scenario.summary, "path": scenario.path},
         "provenance": results.provenance,
         "horizon_s": scenario.horizon,
-        "checks": [_check(check) for check in results.checks],
+        "checks": [check_json(check) for check in results.checks],
         "metrics": [_metric(results, str(column)) for column in results.trials.columns if metric_of(str(column))],
         "phases": [finite(asdict(table)) for table in phase_tables(results)],
         "faults": faults,
@@ -98,7 +98,8 @@ def _upper(estimate: Estimate) -> float | str:
     return "never" if isinf(estimate.value_low) else "beyond horizon"
 
 
-def _check(check: Check) -> dict[str, Any]:
+def check_json(check: Check) -> dict[str, Any]:
+    """Return a verdict as JSON data."""
     budget = check.budget
     return {
         "budget": budget.key,

@@ -34,7 +34,12 @@ _NARROW = (Column("verdict"), Column("budget, observed", wraps=True))
 
 
 def check_report(
-    studies: Sequence[tuple[str, Results]], checks: Sequence[Check], *, width: int = DEFAULT_WIDTH, colour: bool = False
+    studies: Sequence[tuple[str, Results]],
+    checks: Sequence[Check],
+    *,
+    looks: Sequence[int] = (),
+    width: int = DEFAULT_WIDTH,
+    colour: bool = False,
 ) -> str:
     """Return one table with the budgets of several studies.
 
@@ -44,6 +49,8 @@ def check_report(
         Path of each scenario file, and its study.
     checks
         Verdicts of :func:`mrsim.study.verdict.judge_all` over these studies, in their order.
+    looks
+        Numbers of trials at which they were judged while they grew.
     width
         Characters per line.
     colour
@@ -64,7 +71,18 @@ def check_report(
             line = command_line(path, results.scenario.settings)
             page.command(f"mrsim trace {line} --seed {results.seed} --trial {blamed.worst_trials[0]}")
     page.line(tally(checks))
+    if len(looks) > 1 and checks:
+        page.line(looks_text(looks, checks[0].estimate.confidence))
     return page.text()
+
+
+def looks_text(looks: Sequence[int], confidence: float) -> str:
+    """Return how often it was looked, and what that makes of the intervals."""
+    level = f"{100 * (2 * confidence - 1):.3g} %"
+    return (
+        f"Looks were planned at {', '.join(map(str, looks))} trials, and more are run only while they can decide. "
+        f"Brackets hold {level} intervals, so that all looks together err no more often than one would with 90 %."
+    )
 
 
 def budgets_section(page: Page, checks: Sequence[Check]) -> None:

@@ -117,8 +117,14 @@ class Collector:
         self._with_effect += chunk.faults_with_effect
         self.done += count
 
-    def collected(self) -> Collected:
-        """Hand over what has arrived, in ascending order of trial; nothing is kept, so that memory does not double."""
+    def collected(self, *, keep: bool = False) -> Collected:
+        """Hand over what has arrived, in ascending order of trial.
+
+        Parameters
+        ----------
+        keep
+            Whether more chunks will be added; otherwise nothing is kept, so that memory does not double.
+        """
         count, grid = self.done, len(self._curve_times_s)
         trial = np.empty(count, dtype=np.int64)
         values = np.empty((len(self._columns), count))
@@ -126,7 +132,7 @@ class Collector:
         curves = np.empty((len(self._curves), count, grid), dtype=np.float32)
         episodes, at = [], 0
         for first in sorted(self._blocks):
-            block = self._blocks.pop(first)
+            block = self._blocks[first] if keep else self._blocks.pop(first)
             rows = slice(at, at + block.values.shape[1])
             at = rows.stop
             trial[rows] = np.arange(first, first + rows.stop - rows.start)
@@ -141,8 +147,8 @@ class Collector:
             episodes=_joined(episodes),
             curves=dict(zip(self._curves, curves, strict=True)),
             curve_times_s=self._curve_times_s,
-            faults_began=self._began,
-            faults_with_effect=self._with_effect,
+            faults_began=self._began.copy(),
+            faults_with_effect=self._with_effect.copy(),
         )
 
 

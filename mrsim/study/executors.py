@@ -73,12 +73,21 @@ class Task:
     count: int
 
 
-def tasks_of(seed: int, trials: int) -> list[Task]:
+def tasks_of(seed: int, trials: int, done: int = 0) -> list[Task]:
     """Cut a study into tasks of :data:`~mrsim.study.collect.CHUNK` trials, in order; the first of them is cut again.
 
     So there is something to show, and to keep if it is interrupted, soon after the start.
+
+    Parameters
+    ----------
+    seed
+        Of the study.
+    trials
+        How many there are to be in all.
+    done
+        How many of them there are already.
     """
-    cuts = [0, *(cut for cut in (FIRST, *range(CHUNK, trials, CHUNK)) if cut < trials), trials]
+    cuts = [done, *(cut for cut in (FIRST, *range(CHUNK, trials, CHUNK)) if done < cut < trials), trials]
     return [Task(seed, first, after - first) for first, after in pairwise(cuts)]
 
 

@@ -98,7 +98,7 @@ class Results:
         """Whether every trial asked for was run; false after an interruption."""
         return self.n == int(self.provenance["trials_asked"])
 
-    @property
+    @cached_property
     def tested_something(self) -> bool:
         """Whether a fault had an effect in some trial (true if the scenario has no faults)."""
         return self.faults.empty or bool(self.faults["with_effect"].any())

@@ -130,31 +130,82 @@ def run(
     Interrupted
         On Ctrl-C; carries the results of the finished trials.
     """
-    _check_integer("trials", trials, 1)
-    if workers is not None:
-        _check_integer("workers", workers, 1)
-    if workers is not None and executor is not None:
-        message = "workers and executor cannot be given together"
-        raise ValueError(message)
-    _check_scenario(scenario)
-    seed = fresh_seed() if seed is None else _check_integer("seed", seed, 0)
-    collector = Collector()
+    return Growing(scenario, seed, workers, executor, build).to(trials, progress, keep=False)
 
-    def results() -> Results:
-        origin = provenance(scenario, seed=seed, trials_asked=trials, trials=collector.done)
-        return Results.of(scenario, collector.collected(), origin)
 
-    chunks = _chunks(tasks_of(seed, trials), build, scenario, workers, executor)
-    try:
-        for chunk in chunks:
-            collector.add(chunk)
-            if progress is not None:
-                progress(collector.done, trials)
-    except KeyboardInterrupt:
-        for chunk in _finished_by_now(chunks):
-            collector.add(chunk)
-        raise Interrupted(results() if collector.done else None) from None
-    return results()
+class Growing:
+    """A study that can be made longer: more trials are added to those that are there, which stay as they are.
+
+    Parameters
+    ----------
+    scenario, seed, workers, executor, build
+        As for :func:`run`.
+
+    Attributes
+    ----------
+    seed
+        Of the study.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As :func:`run`.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        seed: int | None = None,
+        workers: int | None = None,
+        executor: Executor | None = None,
+        build: Build = chunk_function,
+    ) -> None:
+        if workers is not None:
+            _check_integer("workers", workers, 1)
+        if workers is not None and executor is not None:
+            message = "workers and executor cannot be given together"
+            raise ValueError(message)
+        _check_scenario(scenario)
+        self.seed = fresh_seed() if seed is None else _check_integer("seed", seed, 0)
+        self._scenario, self._workers, self._executor, self._build = scenario, workers, executor, build
+        self._collector = Collector()
+
+    def to(self, trials: int, progress: Callable[[int, int], None] | None = None, *, keep: bool = True) -> Results:
+        """Return the study's first ``trials`` trials, the same as those of a study of that length.
+
+        Parameters
+        ----------
+        trials
+            No fewer than there are already.
+        progress
+            See :func:`run`.
+        keep
+            Whether it may have to grow again: costs memory for a second copy.
+
+        Raises
+        ------
+        SimulationError, WorkerError, Interrupted, ValueError, TypeError
+            As :func:`run`.
+        """
+        collector = self._collector
+        _check_integer("trials", trials, max(1, collector.done))
+        tasks = tasks_of(self.seed, trials, collector.done) if trials > collector.done else []
+        chunks = _chunks(tasks, self._build, self._scenario, self._workers, self._executor)
+        try:
+            for chunk in chunks:
+                collector.add(chunk)
+                if progress is not None:
+                    progress(collector.done, trials)
+        except KeyboardInterrupt:
+            for chunk in _finished_by_now(chunks):
+                collector.add(chunk)
+            raise Interrupted(self._results(trials, keep=False) if collector.done else None) from None
+        return self._results(trials, keep=keep)
+
+    def _results(self, trials: int, *, keep: bool) -> Results:
+        done = self._collector.done
+        origin = provenance(self._scenario, seed=self.seed, trials_asked=trials, trials=done)
+        return Results.of(self._scenario, self._collector.collected(keep=keep), origin)
 
 
 def run_one(scenario: Scenario, seed: int, trial: int) -> tuple[Trace, Measures]:

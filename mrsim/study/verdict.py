@@ -19,12 +19,17 @@ import numpy as np
 from mrsim.measure import Status
 from mrsim.scenario.budgets import Budget
 from mrsim.study.claims import Claim, MeanClaim, ShareClaim, claim_of, fewest_trials, holm
-from mrsim.study.statistics import CONFIDENCE, Estimate, estimate
+from mrsim.study.statistics import CONFIDENCE, Estimate, Sample, estimate
 
 if TYPE_CHECKING:
     from mrsim.study.results import Results
 
 Verdict = Literal["passed", "failed", "inconclusive"]
+
+LEAST_ATOM = 0.01
+"""Share of trials exactly on a limit from which on it is said."""
+
+_TOO_CLOSE = "too close to the limit to be decided by more trials"
 
 WORST = 5
 """How many of the worst trials a check names for replay."""
@@ -52,6 +57,8 @@ class Check:
         Name of the scenario.
     seed
         The study's seed: with a trial's number it replays that trial.
+    more_trials_could_decide
+        Of an inconclusive check: false if what is missing is not trials.
     """
 
     budget: Budget
@@ -62,6 +69,7 @@ class Check:
     worst_trials: tuple[int, ...] = ()
     scenario: str = ""
     seed: int = 0
+    more_trials_could_decide: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +80,8 @@ class _Evidence:
     claim: Claim | None
     tested: bool
     """Whether any fault had an effect (or none was asked for)."""
+    atom: float = 0.0
+    """Share of trials exactly on the limit of a quantile, if that is the quantile itself."""
 
 
 def judge(results: Results, budget: Budget, confidence: float = CONFIDENCE) -> Check:
@@ -82,10 +92,12 @@ def judge(results: Results, budget: Budget, confidence: float = CONFIDENCE) -> C
     ResultsError
         If the study did not measure what the budget limits.
     """
-    return _settle([_weigh(results, budget, confidence)], confidence)[0]
+    return _settle([_weigh(results, budget, confidence)], 1.0 - confidence, 1.0 - confidence)[0]
 
 
-def judge_all(studies: Sequence[Results], confidence: float = CONFIDENCE) -> tuple[Check, ...]:
+def judge_all(
+    studies: Sequence[Results], confidence: float = CONFIDENCE, looks: int = 1, before: Sequence[Check] = ()
+) -> tuple[Check, ...]:
     """Judge every budget of every study, failures corrected for the number of budgets in all (Holm).
 
     Budgets of level ``off`` are left out.
@@ -96,14 +108,22 @@ def judge_all(studies: Sequence[Results], confidence: float = CONFIDENCE) -> tup
         Everything that one invocation ran.
     confidence
         Of each one-sided bound; the chance of any false failure is at most ``1 - confidence``.
+    looks
+        How often these studies are judged while they grow, fixed before they were run: each look may err with
+        ``(1 - confidence) / looks``, so that all of them together keep to ``confidence`` (Bonferroni).
+    before
+        What the look before this one said. A verdict, once reached, stays.
     """
+    alpha = (1.0 - confidence) / looks
     evidence = [
-        _weigh(results, budget, confidence)
+        _weigh(results, budget, 1.0 - alpha)
         for results in studies
         for budget in results.scenario.budgets
         if budget.level != "off"
     ]
-    return tuple(_settle(evidence, confidence))
+    checks = _settle(evidence, alpha, 1.0 - confidence)
+    old = before or checks
+    return tuple(one if one.verdict != "inconclusive" else new for one, new in zip(old, checks, strict=True))
 
 
 def exit_code(checks: Iterable[Check]) -> int:
@@ -125,16 +145,37 @@ def _weigh(results: Results, budget: Budget, confidence: float) -> _Evidence:
         seed=results.seed,
     )
     claim = claim_of(sample, budget.aggregation, budget.op, budget.limit)
-    return _Evidence(check, claim, results.tested_something)
+    return _Evidence(check, claim, results.tested_something, _atom(sample, check))
 
 
-def _settle(evidence: Sequence[_Evidence], confidence: float) -> list[Check]:
-    alpha = 1.0 - confidence
+def _atom(sample: Sample, check: Check) -> float:
+    """Return the share of trials exactly on a quantile's limit, if the sample's quantile is the limit itself."""
+    budget, seen = check.budget, check.estimate
+    if budget.aggregation in ("mean", "trials") or not seen.value_low == seen.value_high == budget.limit:
+        return 0.0
+    share = float(np.mean(sample.lower == budget.limit))
+    return share if share >= LEAST_ATOM else 0.0
+
+
+def _settle(evidence: Sequence[_Evidence], alpha: float, whole: float) -> list[Check]:
+    """Return verdicts at ``alpha``, and how many trials would decide at the ``whole`` of all looks."""
     failed = holm([1.0 if one.claim is None else one.claim.p_fail() for one in evidence], alpha)
-    return [_verdict(one, is_failed, alpha, len(evidence)) for one, is_failed in zip(evidence, failed, strict=True)]
+    return [
+        _said_of_atom(_verdict(one, is_failed, (alpha, whole), len(evidence)), one.atom)
+        for one, is_failed in zip(evidence, failed, strict=True)
+    ]
 
 
-def _verdict(one: _Evidence, is_failed: bool, alpha: float, family: int) -> Check:
+def _said_of_atom(check: Check, atom: float) -> Check:
+    if not atom:
+        return check
+    strict, other = check.budget.op[0], f"{check.budget.op[0]}="
+    reason = f"{atom:.1%} of trials lie exactly on the limit: {strict!r} or {other!r} decides, not more trials"
+    return replace(check, reason=reason, needed_trials=None, more_trials_could_decide=False)
+
+
+def _verdict(one: _Evidence, is_failed: bool, alphas: tuple[float, float], family: int) -> Check:
+    alpha, whole = alphas
     claim, check = one.claim, one.check
     if claim is None:
         return _because(check, check.estimate.reason)
@@ -147,18 +188,22 @@ def _verdict(one: _Evidence, is_failed: bool, alpha: float, family: int) -> Chec
         return replace(check, verdict="passed", reason=check.estimate.reason if isinstance(claim, MeanClaim) else "")
     if claim.p_fail() <= alpha:
         reason = f"would fail on its own, but not among {family} checks: more trials needed"
-        return _because(check, reason, claim.needed_trials(alpha / family))
-    return _because(check, *_undecided(claim, check, alpha))
+        return _because(check, reason, claim.needed_trials(whole / family))
+    reason, needed = _undecided(claim, one, whole)
+    return _because(check, reason, needed, hopeful=reason == _TOO_CLOSE)
 
 
-def _because(check: Check, reason: str, needed_trials: int | None = None) -> Check:
-    """Return the check as inconclusive for a reason."""
-    return replace(check, verdict="inconclusive", reason=reason, needed_trials=needed_trials)
+def _because(check: Check, reason: str, needed_trials: int | None = None, *, hopeful: bool = False) -> Check:
+    """Return the check as inconclusive for a reason; hopeful if more trials could decide."""
+    hopeful = hopeful or needed_trials is not None
+    return replace(
+        check, verdict="inconclusive", reason=reason, needed_trials=needed_trials, more_trials_could_decide=hopeful
+    )
 
 
-def _undecided(claim: Claim, check: Check, alpha: float) -> tuple[str, int | None]:
+def _undecided(claim: Claim, one: _Evidence, alpha: float) -> tuple[str, int | None]:
     """Return why the trials do not decide, and how many would."""
-    budget, seen = check.budget, check.estimate
+    budget, seen = one.check.budget, one.check.estimate
     fewest = fewest_trials(budget.aggregation, budget.op, budget.limit, 1.0 - alpha)
     if fewest is None:
         return f"no number of trials can show {budget.text!r}", None
@@ -168,7 +213,7 @@ def _undecided(claim: Claim, check: Check, alpha: float) -> tuple[str, int | Non
         return f"{unfinished} unfinished, which decide it: a longer horizon would tell, not more trials", None
     if seen.n < fewest:
         return f"at least {fewest} trials are needed to show it, got {seen.n}", needed
-    return "more trials needed" if needed else "too close to the limit to be decided by more trials", needed
+    return "more trials needed" if needed else _TOO_CLOSE, needed
 
 
 def _worst(results: Results, budget: Budget) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
@@ -9,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from docs import generate
 from mrsim.cli import commands
@@ -108,7 +110,7 @@ def test_the_drills_that_the_page_shows_are_those_it_scores() -> None:
     assert f"```text\n{(ROOT / 'docs' / 'examples' / 'drills.csv').read_text(encoding='utf-8')}```" in page
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/calibration.md", "docs/studies.md"])
+@pytest.mark.parametrize("name", ["README.md", "docs/calibration.md", "docs/studies.md", "docs/gates.md"])
 def test_the_python_of_the_pages_runs(tmp_path: Path, name: str) -> None:
     (code,) = re.findall(r"```python\n(.*?)```", (ROOT / name).read_text(encoding="utf-8"), re.DOTALL)
     script = tmp_path / "readme.py"
@@ -151,3 +153,19 @@ def test_targets_named_in_pages_exist() -> None:
     named = {name for page in PAGES for name in re.findall(r"(?:`|^)make ([a-z-]+)", page.read_text(), re.MULTILINE)}
     assert named
     assert {name for name in named if not re.search(rf"^{name}:", makefile, re.MULTILINE)} == set()
+
+
+@pytest.mark.parametrize("name", ["github-actions.yml", "gitlab-ci.yml"])
+def test_the_commands_of_the_pipelines_run(tmp_path: Path, name: str) -> None:
+    text = (ROOT / "docs" / "examples" / name).read_text(encoding="utf-8")
+    assert YAML(typ="safe").load(text)
+    [command] = re.findall(r"- (?:run: )?(mrsim check .*)", text)
+    folder = tmp_path / "failover"
+    folder.mkdir()
+    scenario = ROOT / "scenarios" / "postures" / "three-region-async.yaml"
+    (folder / "a.yaml").write_text(scenario.read_text(encoding="utf-8"), encoding="utf-8")
+    arguments = [sys.executable, "-m", *shlex.split(command), "--trials", "20", "--workers", "1"]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True, check=False, env=env)
+    assert done.returncode in (0, 3), done.stderr
+    assert (tmp_path / "mrsim.xml").read_text(encoding="utf-8").count("<testcase") >= 1
