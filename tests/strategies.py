@@ -167,6 +167,10 @@ def _store(draw: st.DrawFn, regions: tuple[str, ...]) -> Data:
     listed: list[Any] = list(standbys)
     if len(standbys) > 1 and draw(st.integers(0, 3)) == 0:
         listed[-1] = {"region": standbys[-1], "source": standbys[0]}
+    archive: Data | None = None
+    if standbys and draw(st.integers(0, 4)) == 0:
+        listed[-1] = {"region": standbys[-1], "via": "archive"}
+        archive = {"place": draw(st.sampled_from(regions)), "timeout": draw(seconds(5, 300)), "upload": "0.5s..2s"}
     moved_by = draw(st.sampled_from(["controller", "gitops", "health"]))
     store: Data = {
         "primary": primary,
@@ -175,6 +179,8 @@ def _store(draw: st.DrawFn, regions: tuple[str, ...]) -> Data:
         "endpoint": {"ttl": "30s", "moved_by": moved_by, "takes": draw(durations(0, 60))},
         "wal": _wal(draw),
     }
+    if archive is not None:
+        store["archive"] = archive
     if draw(st.booleans()):
         store["product"] = "cloudnative-pg"
     if standbys and draw(st.sampled_from([True] * 9 + [False])):

@@ -13,6 +13,7 @@ from mrsim.units import write
 def check_store(store: Store, path: Path, scenario: Scenario, document: Document) -> None:
     """Note what cannot be meant in one store."""
     _check_standbys(store, path, document)
+    _check_archive(store, path, document)
     _check_commit(store, path, document)
     bursts = store.wal.bursts
     if bursts is not None and bursts.last >= bursts.every:
@@ -36,6 +37,16 @@ def _check_standbys(store: Store, path: Path, document: Document) -> None:
         if standby.region in sources:
             document.add(at, f"{standby.region!r} has two standbys", "one node per region")
         sources[standby.region] = standby.source
+        if standby.via == "archive" and store.archive is None:
+            document.add(at, "there is no archive to restore from", "write archive: {place: eu-west, timeout: 5min}")
+        elif standby.via == "archive" and standby.source is not None:
+            document.add(
+                (*at, "source"),
+                "a standby that restores from the archive streams from nobody",
+                "leave it out",
+                key=True,
+            )
+    archived = {standby.region for standby in store.standbys if standby.via == "archive"}
     for index, standby in enumerate(store.standbys):
         at = (*path, "standbys", index, "source")
         known = [store.primary, *(region for region in sources if region != standby.region)]
@@ -43,12 +54,21 @@ def _check_standbys(store: Store, path: Path, document: Document) -> None:
             document.add(
                 at, f"{standby.source!r} holds no node of this store to stream from", nearest(standby.source, known)
             )
+        elif standby.source in archived:
+            message = f"{standby.source!r} restores from the archive: streaming on from there is not modelled"
+            document.add(at, message, "write via: archive here too, or another source")
         elif _cyclic(standby.region, sources):
             chain = [standby.region]
             while (following := sources.get(chain[-1])) is not None and following not in chain:
                 chain.append(following)
             message = f"the sources go in a circle: {' <- '.join([*chain, str(sources.get(chain[-1]))])}"
             document.add(at, message, f"one of them must stream from {store.primary}")
+
+
+def _check_archive(store: Store, path: Path, document: Document) -> None:
+    if store.archive is not None and all(standby.via != "archive" for standby in store.standbys):
+        message = "nobody restores from the archive: it has no effect"
+        document.add((*path, "archive"), message, "write standbys: [{region: eu-west, via: archive}]", key=True)
 
 
 def _cyclic(region: str, sources: dict[str, str | None]) -> bool:
@@ -84,6 +104,9 @@ def _check_commit(store: Store, path: Path, document: Document) -> None:
         elif sources[region] not in {None, store.primary}:
             message = f"{region!r} streams from another standby, and cascading replication is asynchronous"
             document.add((*at, "of", index), message, f"let it stream from {store.primary}, or leave it out")
+        elif store.standbys[standbys.index(region)].via == "archive":
+            message = f"{region!r} restores from the archive: it acknowledges nothing"
+            document.add((*at, "of", index), message, "name standbys that stream")
     if len(set(commit.of)) < len(commit.of):
         document.add((*at, "of"), "a standby is named twice", "keep one")
 

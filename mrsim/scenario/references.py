@@ -14,6 +14,7 @@ REFERENCES: tuple[tuple[str, Kind], ...] = (
     ("stores * primary", "region"),
     ("stores * standbys [] region", "region"),
     ("stores * standbys [] source", "region"),
+    ("stores * archive place", "place"),
     ("stores * commit of []", "region"),
     ("stores * endpoint authority", "place"),
     ("stores * failover detect from []", "place"),

@@ -22,6 +22,9 @@ def resolve_store(store: dict[str, Any], path: Path, state: Resolving) -> None:
     _wal(store, path, state)
     _endpoint(store, path, state)
     _replication(store, path, state)
+    archive = state.section(store, "archive")
+    if archive is not None:
+        state.default(archive, (*path, "archive"), "archive-defaults")
     failover = state.section(store, "failover")
     if failover is not None:
         _failover(failover, (*path, "failover"), state)

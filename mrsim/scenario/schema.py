@@ -31,6 +31,7 @@ DEFAULTS: dict[str, tuple[str, ...]] = {
     "Cohort": ("cohort-defaults",),
     "Wal": ("wal-defaults",),
     "Bursts": ("burst-defaults",),
+    "Archive": ("archive-defaults",),
     "CommitRule": ("commit-defaults",),
     "Endpoint": ("endpoint-defaults",),
     "Detect": ("detect-defaults",),

@@ -82,11 +82,25 @@ class Replication(Model):
     )
 
 
+class Archive(Model):
+    """Where a primary ships its WAL, segment by segment."""
+
+    place: Name = Field(description="Region or other place that holds it.")
+    timeout: Seconds = Field(gt=0, description="A segment that is older ends, if anything was written to it.")
+    segment: Bytes = Field(gt=0, description="Size of a full segment (wal_segment_size).")
+    upload: SecondsDist = Field(description="From a segment's end to its being in the archive; one after the other.")
+    poll: Seconds = Field(gt=0, description="How often a standby looks for the next segment.")
+    restore: Seconds = Field(description="Fetching and replaying a segment.")
+
+
 class Standby(Model):
-    """A standby and the node it streams from."""
+    """A standby and where its WAL comes from."""
 
     region: Name = Field(description="Region it is in.")
     source: Name | None = Field(default=None, description="Region it streams from; none: the primary.")
+    via: Literal["stream", "archive"] = Field(
+        default="stream", description="Whether it streams, or restores what the primary has archived."
+    )
 
 
 class Store(Model):
@@ -98,6 +112,7 @@ class Store(Model):
     endpoint: Endpoint = Field(description="How services find the primary.")
     wal: Wal = Field(description="What the primary writes.")
     replication: Replication = Field(description="Timers and speeds of streaming replication.")
+    archive: Archive | None = Field(default=None, description="WAL archive; standbys use it by via: archive.")
     failover: Failover | None = Field(default=None, description="None: nobody promotes anything.")
 
     def standby_work_s(self, flush_s: float) -> float:

@@ -179,7 +179,7 @@ class Database:
         """
         promote = self._store.failover.promote  # type: ignore[union-attr]
         node, now = self.nodes[region], self._world.now
-        wait = node.upstream.stream.replay_backlog_s(now) if node.upstream is not None else 0.0
+        wait = node.upstream.stream.end_recovery_s(now) if node.upstream is not None else 0.0
         self.streaming.detach(node, cause)
         node.promoting = True
         # From here on it acknowledges nothing of the old primary's.

@@ -8,6 +8,7 @@ from mrsim.sim.signals import Signal
 from mrsim.trace import INF, NO_EVENT, AckSpan
 
 if TYPE_CHECKING:
+    from mrsim.sim.archive import Feed
     from mrsim.sim.wal import Stream
     from mrsim.sim.world import Timer
 
@@ -46,7 +47,7 @@ class Upstream:
         "whole",
     )
 
-    def __init__(self, source: Node, stream: Stream) -> None:
+    def __init__(self, source: Node, stream: Stream | Feed) -> None:
         self.source = source
         self.stream = stream
         self.began = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mrsim.sim.archive import Archiving, Feed
 from mrsim.sim.lines import Line
 from mrsim.sim.nodes import Node, Upstream
 from mrsim.sim.wal import (
@@ -56,6 +57,8 @@ class Streaming:
         self.lines = [Line(load, nodes[store.primary], 0)]
         """What was written on each history."""
         self._sources = {standby.region: standby.source for standby in store.standbys if standby.source}
+        label = nodes[store.primary].name
+        self._archiving = Archiving(world, network, label, store.archive, store) if store.archive is not None else None
         self._stalls: set[str] = set()
         self._left: dict[tuple[str, str], Upstream] = {}
         """Connections that a standby has given up, by the regions of primary and standby, as the primary sees them."""
@@ -111,7 +114,8 @@ class Streaming:
 
         Standbys that lag are not in it: see :meth:`confirmed_s`.
         """
-        return 2.0 * upstream.stream.latency_s + self._work_s
+        stream = upstream.stream
+        return INF if isinstance(stream, Feed) else 2.0 * stream.latency_s + self._work_s
 
     # Connections ---------------------------------------------------------------------------------------------------
 
@@ -143,6 +147,10 @@ class Streaming:
         old = node.upstream
         node.history, node.position_s = self.position(node)
         replayed = old.stream.replayed(now) if old is not None and old.began else node.position_s
+        if self._archiving is not None and self._archiving.feeds(node):
+            held = node.position_s if copied_s is None else copied_s
+            steady = copied_s if primary.history == 0 and now <= 0.0 else None
+            return self._archiving.connect(node, primary, self.lines[primary.history], held, steady)
         bandwidth, latency = self._path(primary, node)
         start = now if copied_s is None else copied_s
         stream = Stream(self.lines[primary.history], bandwidth, self._timers.apply_rate, latency, start)
@@ -184,6 +192,9 @@ class Streaming:
         for node in self._nodes.values():
             upstream = node.upstream
             if upstream is None or node.role != "standby":
+                continue
+            if isinstance(upstream.stream, Feed):
+                upstream.stream.follow(node, upstream, node.region in self._stalls, cause)
                 continue
             whole = self._whole(node, upstream)
             if upstream.flowing and not whole:
@@ -253,6 +264,8 @@ class Streaming:
 
     def _leave(self, node: Node, upstream: Upstream, cause: int) -> None:
         """Close a standby's end of a connection: the primary hears of it, or waits for it until its timeout."""
+        if isinstance(upstream.stream, Feed):
+            return
         upstream.closed = True
         if upstream.flowing:
             self._break(node, cause, in_flight_lost=True)
@@ -277,7 +290,7 @@ class Streaming:
     def _reset_closed(self, cause: int) -> None:
         """Let primaries that still wait for a closed connection be told so when they send again over a whole path."""
         now = self._world.now
-        gone = {(upstream.source.region, region): upstream for region, upstream in self._current() if upstream.closed}
+        gone = {(up.source.region, region): up for region, up, _ in self._current() if up.closed}
         for (primary, region), upstream in [*gone.items(), *self._left.items()]:
             if upstream.flowing or now >= upstream.dropped_s or not self._network.both_ways(primary, region):
                 continue
@@ -286,8 +299,9 @@ class Streaming:
             if told < upstream.dropped_s:
                 self._drop_at(self._nodes[region], upstream, told, cause)
 
-    def _current(self) -> list[tuple[str, Upstream]]:
-        return [(region, node.upstream) for region, node in self._nodes.items() if node.upstream is not None]
+    def _current(self) -> list[tuple[str, Upstream, Stream]]:
+        connected = [(region, node.upstream) for region, node in self._nodes.items() if node.upstream is not None]
+        return [(region, up, up.stream) for region, up in connected if isinstance(up.stream, Stream)]
 
     # Catching up ---------------------------------------------------------------------------------------------------
 
@@ -295,14 +309,14 @@ class Streaming:
         """Work out again when each connection will have sent everything: the WAL or the path may have changed."""
         if not self._synchronous:
             return
-        for region, upstream in self._current():
+        for region, upstream, stream in self._current():
             if upstream.level or not upstream.flowing:
                 continue
             if upstream.event == NO_EVENT:
                 upstream.event = cause
             if upstream.leveling is not None:
                 upstream.leveling.cancel()
-            at = upstream.stream.level_s(self._world.horizon_s)
+            at = stream.level_s(self._world.horizon_s)
             upstream.leveling = None
             if at < self._world.horizon_s:
                 upstream.leveling = self._level_at(at, self._nodes[region], upstream)
@@ -347,7 +361,7 @@ class Streaming:
 
     def _resume(self, node: Node, upstream: Upstream, attempt: int, cause: int, *, fresh: bool) -> None:
         stale = node.upstream is not upstream or upstream.attempt != attempt or upstream.flowing
-        if stale or not self._whole(node, upstream):
+        if stale or isinstance(upstream.stream, Feed) or not self._whole(node, upstream):
             return
         if not upstream.began:
             upstream.began = True

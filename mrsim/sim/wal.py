@@ -357,7 +357,7 @@ class Stream:
         """Return the position up to which the standby has replayed the source's WAL."""
         return self._applied.advance(now_s - self.latency_s, self.received(now_s))
 
-    def replay_backlog_s(self, now_s: float) -> float:
+    def end_recovery_s(self, now_s: float) -> float:
         """Return how long the standby needs to replay what it has received, in seconds."""
         received = self.received(now_s)
         applied = self.replayed(now_s)

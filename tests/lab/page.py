@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.lab import claims, laws, theory
 from tests.lab.judge import VERDICTS, Row, holm
-from tests.lab.studies import backlogs, commits, crashes, health, lags, leases, names, partitions
+from tests.lab.studies import archives, backlogs, commits, crashes, health, lags, leases, names, partitions
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "validation.md"
@@ -23,6 +23,7 @@ STUDIES: dict[str, Callable[[], list[Row]]] = {
     "partitions": partitions.study,
     "crashes": crashes.study,
     "backlogs": backlogs.study,
+    "archives": archives.study,
     "lags": lags.study,
     "commits": commits.study,
 }

@@ -10,6 +10,8 @@ PLACE = "tests/reference"
 DETECTION, WAL = "test_engine_detection_against_theory.py", "test_engine_wal_against_theory.py"
 SPLIT, POPULATION = "test_engine_split_brain_against_theory.py", "test_population_against_theory.py"
 ENTRIES, DISTRIBUTIONS = "test_entries_against_theory.py", "test_distributions_against_theory.py"
+ARCHIVE = "test_engine_archive_against_theory.py"
+AVAILABILITY = "test_availability_against_theory.py"
 TCP = "test_engine_slow_start_against_theory.py"
 CALIBRATE, LANMAN = "test_calibrate_against_theory.py", "test_typical_population_against_lanman.py"
 
@@ -69,6 +71,19 @@ FORMS = (
          "test_tcp_retransmissions_double"),
     Form("backlog behind a retry", "windows of 2, 4, 8 … segments, a round trip each", "RFC 5681, 3.1 and 4.1", TCP,
          "test_a_backlog_follows_in_windows_that_double"),
+    Form("loss behind a WAL archive that survives", "U(0, archive_timeout) + upload; less when segments fill",
+         "PostgreSQL, CheckArchiveTimeout; renewal theory", ARCHIVE,
+         "test_a_surviving_archive_loses_up_to_its_timeout_and_one_upload"),
+    Form("loss with an archive that is lost too", "U(0, archive_timeout) + upload + U(0, poll) + restore", "the same",
+         ARCHIVE, "test_an_archive_lost_with_its_region_loses_what_was_not_restored"),
+    Form("full segments", "U(0, segment / rate) + upload", "the same", ARCHIVE, "test_full_segments_end_early"),
+    Form("archiver slower than its segments", "loss grows by 1 − segment / (rate · upload) per second",
+         "one server, served in order", ARCHIVE, "test_an_upload_slower_than_its_segments_queues"),
+    Form("availability over many incidents", "1 − E[outage] / E[cycle]", "renewal-reward (S. Ross)", AVAILABILITY,
+         "test_availability_is_the_share_of_each_cycle_that_works"),
+    Form("what a fluid replay leaves out", "ρ / (2 (1 − ρ)) services: below 1 µs at the preset's speed",
+         "M/D/1, Pollaczek and Khinchine", AVAILABILITY,
+         "test_what_a_fluid_replay_leaves_out_is_the_wait_of_an_md1_queue"),
     Form("kernel timers", "late by an eighth at most, and two ticks", "Linux kernel/time/timer.c", WAL,
          "test_timers_fire_late_by_an_eighth_at_most"),
     Form("connection attempts", "0, 1, 3, 7, 15, 31, 63 s, given up after 127 s", "Linux ip-sysctl, tcp_syn_retries",
@@ -94,12 +109,7 @@ FORMS = (
     Form("PIT of drills", "uniform, also with ties", "probability integral transform", CALIBRATE,
          "test_transforms_are_uniform_against_theory"),
 )  # fmt: skip
-NOT_HELD = (
-    "archive transport (its loss U(shipping, shipping + archive_timeout) has no component in the engine)",
-    "M/D/1 replay (replay is a fluid queue; single transactions are not queued)",
-    "anycast convergence (no component; the data set of a distribution can stand in for a TTL)",
-    "renewal-reward availability (trials hold one incident; long-run availability is not simulated)",
-)
+NOT_HELD = ("anycast convergence (no component; the data set of a distribution can stand in for a TTL)",)
 
 
 def table() -> str:

@@ -286,7 +286,7 @@ def test_replay_follows_two_lines_in_a_row(
     end_s = np.array([start_s + length_s])
     received = _served(load, start_s, [(start_s, width * peak)], end_s)[0]
     replayed = _served(load, start_s, [(start_s, min(width, apply) * peak)], end_s)[0]
-    found = stream.replay_backlog_s(start_s + length_s + latency_s) * apply * peak
+    found = stream.end_recovery_s(start_s + length_s + latency_s) * apply * peak
     assert found == pytest.approx(received - replayed, abs=1e-8 * peak * length_s + 1e-3)
 
 
@@ -296,7 +296,7 @@ def test_nothing_is_replayed_before_it_has_come() -> None:
     stream = Stream(load, 1e7, 150e3, 0.0, 0.0)
     stream.broken(100.0, in_flight_lost=False)
     stream.resumed(200.0, 1e7, 0.0)
-    assert stream.replay_backlog_s(203.0) == pytest.approx((10.3e6 - 3 * 150e3) / 150e3)
+    assert stream.end_recovery_s(203.0) == pytest.approx((10.3e6 - 3 * 150e3) / 150e3)
 
 
 # Connections ---------------------------------------------------------------------------------------------------------
