@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mrsim.scenario.model import Scenario
     from mrsim.study.compare import compare
     from mrsim.study.gate import check
+    from mrsim.study.precision import until_precision
     from mrsim.study.results import Results
     from mrsim.study.run import run
     from mrsim.study.sensitivity import sensitivity
@@ -41,6 +42,7 @@ __all__ = [
     "sensitivity",
     "solve",
     "sweep",
+    "until_precision",
 ]
 
 _HOMES = {
@@ -56,6 +58,7 @@ _HOMES = {
     "sensitivity": ("mrsim.study.sensitivity", "sensitivity"),
     "solve": ("mrsim.study.solve", "solve"),
     "sweep": ("mrsim.study.sweep", "sweep"),
+    "until_precision": ("mrsim.study.precision", "until_precision"),
 }
 """Public name: the module it lives in, and its name there (None: the module itself)."""
 

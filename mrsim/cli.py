@@ -21,6 +21,7 @@ from mrsim.commands.check import register_check
 from mrsim.commands.compare import register_compare
 from mrsim.commands.interruptions import Interruptions
 from mrsim.commands.options import NATURAL, SEED, SET, study_options
+from mrsim.commands.precision import precision_options, run_until
 from mrsim.commands.sensitivity import register_sensitivity
 from mrsim.commands.solve import register_solve
 from mrsim.commands.sweep import register_sweep
@@ -145,6 +146,7 @@ def commands() -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 @SET
 @study_options
+@precision_options
 @click.option(
     "--json",
     "json_path",
@@ -167,6 +169,8 @@ def run_command(
     trials: int,
     seed: int | None,
     workers: int | None,
+    precision: tuple[str, ...],
+    most: int | None,
     json_path: Path | None,
     save_path: Path | None,
     plot_path: Path | None,
@@ -181,7 +185,14 @@ def run_command(
 
     outputs = Outputs(json_path, save_path, plot_path, streams=True)
     scenario = _load(file, settings)
-    results, interrupted = _study(scenario, trials, seed, workers)
+    known = ""
+    if precision:
+        results, interrupted, known = run_until(scenario, precision, trials, most, seed, workers, _growing)
+    elif most is not None:
+        message = "--max-trials is for --until-precision: without it, --trials says how many"
+        raise click.UsageError(message)
+    else:
+        results, interrupted = _study(scenario, trials, seed, workers)
     if results is None:
         return _say("interrupted before the first trials were finished", INTERRUPTED)
     outputs.write(results)
@@ -190,6 +201,7 @@ def run_command(
     if as_json:
         click.echo(json_text(results), nl=False)
     click.echo(run_report(results, width=width, colour=colour, assumptions=assumptions), nl=False, err=as_json)
+    click.echo(known, nl=False, err=as_json)
     if interrupted:
         return _say(f"interrupted: the report covers the {len(results.trials)} trials that were finished", INTERRUPTED)
     return exit_code(results.checks)

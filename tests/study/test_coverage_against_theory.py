@@ -19,6 +19,7 @@ from mrsim.rng import Draws
 from mrsim.scenario.model import Scenario
 from mrsim.study.collect import Collected
 from mrsim.study.gate import judged, looks_of
+from mrsim.study.precision import Precision, lengthened
 from mrsim.study.results import Results
 from mrsim.study.statistics import Sample, binomial_cdf, clopper_pearson, estimate, lower_rank, upper_rank
 from mrsim.study.verdict import judge_all
@@ -166,3 +167,21 @@ def test_looking_without_a_plan_would_err_more_often() -> None:
         to = growing(scenario, columns_of(study))
         passed += any(judge_all([to(trials)])[0].verdict == "passed" for trials in LOOKS)
     assert passed / 400 > MOST
+
+
+@pytest.mark.slow
+def test_a_study_that_stops_at_a_precision_keeps_its_bounds() -> None:
+    """A p95 to 10 % of itself: each bound misses in 5 % + 3 standard errors at most, wherever the study stopped."""
+    scenario, looks = fakes.scenario(ON_THE_LIMIT[0]), looks_of(250, 2000)
+    low = high = 0
+    stops = set()
+    for study in range(STUDIES):
+        values = DISTRIBUTIONS["exponential"](uniforms(study, looks[-1]))
+        found = lengthened(growing(scenario, np.column_stack([values] * 3)), Precision(relative=0.1), looks)
+        [one] = found.known
+        low += one.estimate.low > LIMITS["p95"]
+        high += one.estimate.high < LIMITS["p95"]
+        stops.add(found.results.n)
+    assert low / STUDIES <= MOST
+    assert high / STUDIES <= MOST
+    assert len(stops) > 2, "the data decide where"
