@@ -1,9 +1,9 @@
 """The gate: budgets of several scenarios, judged at looks that are fixed before anything is run.
 
 A verdict that may be looked at again and again until it suits is wrong far more often than it says: a budget that sits
-on its limit passes in one run of eight with three looks at 5 %, and in more with more. So the looks are fixed before the run: after n, 2 n, 4 n ... trials up to
-a cap, and each of them may err with an equal part of what all of them may. Scenarios are made longer only while one of
-their budgets is undecided and more trials could decide it.
+on its limit passes in one run of eight with three looks at 5 %, and in more with more. So the looks are fixed before
+the run: after n, 2 n, 4 n ... trials up to a cap, and each of them may err with an equal part of what all of them may.
+Scenarios are made longer only while one of their budgets is undecided and more trials could decide it.
 
 References
 ----------
