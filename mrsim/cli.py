@@ -258,11 +258,9 @@ def trace_command(file: Path, settings: tuple[Setting, ...], seed: int | None, t
 @commands.command("schema")
 def schema_command() -> int:
     """Print the JSON Schema of scenario files, for editors."""
-    import json
+    from mrsim.scenario.schema import schema_text
 
-    from mrsim.scenario.schema import schema
-
-    click.echo(json.dumps(schema(), indent=2, ensure_ascii=False))
+    click.echo(schema_text(), nl=False)
     return PASSED
 
 

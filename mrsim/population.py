@@ -2,7 +2,7 @@
 
 A stratum is cohort x resolver class x client class. It holds a fixed number K of points, a rank-1 lattice over the
 random inputs of one client with one random shift per trial, stratum and dimension; a point weighs share / K. Nothing of
-a stratum depends on any other stratum. Pure NumPy; the engine uses it with one trial, the measures with a chunk.
+a stratum depends on any other stratum. The engine knows nothing of it: clients change nothing of what breaks or heals.
 
 References
 ----------

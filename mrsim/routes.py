@@ -20,16 +20,16 @@ import numpy as np
 from mrsim.population import Dimension, endpoint_seen_s, seen_s
 from mrsim.ranges import Ranges, chosen, everywhere, join, meet, nowhere, of_rows
 from mrsim.slabs import (
+    Changes,
     ErrorPiece,
     Layer,
     Packed,
     Piece,
     Pieces,
     Slab,
-    Timeline,
     padded,
+    padded_changes,
     segments,
-    timeline,
     with_errors,
 )
 from mrsim.spans import ALWAYS, Interval, gaps, of_spans
@@ -66,8 +66,8 @@ class Routes:
         self.traces = traces
         self.count = len(traces)
         self._records = {service: name for name, record in reversed(scenario.dns.items()) for service in record.serves}
-        self._answers: dict[tuple[str, str], tuple[Timeline, Floats]] = {}
-        self._endpoints: dict[tuple[str, tuple[str, ...]], Timeline] = {}
+        self._answers: dict[tuple[str, str], tuple[Changes, Floats]] = {}
+        self._endpoints: dict[tuple[str, tuple[str, ...]], Changes] = {}
         self._instances: dict[tuple[str, str], list[tuple[Floats, tuple[Floats, Floats]]]] = {}
         self._paths: dict[tuple[str, str, str], list[tuple[Interval, ...]]] = {}
         self._ranges: dict[tuple[str, str, str], Ranges] = {}
@@ -75,24 +75,24 @@ class Routes:
 
     # -- what clients and instances believe ------------------------------------------------------------------------
 
-    def answers(self, service: str, cohort: str) -> tuple[Timeline, Floats]:
+    def answers(self, service: str, cohort: str) -> tuple[Changes, Floats]:
         """Return the answers to a cohort, and when each point follows each change: (trials, changes, points)."""
         record = self._records.get(service, "")
         key = (record, cohort)
         found = self._answers.get(key)
         if found is None:
             if record:
-                changes = timeline([trace.answers[record][cohort] for trace in self.traces])
+                changes = padded_changes([trace.answers[record][cohort] for trace in self.traces])
                 ttl_s = self.scenario.dns[record].ttl
             else:
                 near = self.population.cohorts[cohort].near
-                changes = timeline([[Change(-INF, near)]] * self.count)
+                changes = padded_changes([[Change(-INF, near)]] * self.count)
                 ttl_s = 0.0
             seen = seen_s(self.phases, cohort, changes.changes_s, ttl_s, self._outages(cohort, changes))
             found = self._answers[key] = (changes, seen)
         return found
 
-    def _outages(self, cohort: str, changes: Timeline) -> list[Floats] | None:
+    def _outages(self, cohort: str, changes: Changes) -> list[Floats] | None:
         """Per change: when the front door of the region left behind is silent; only pools ask."""
         if not any(stratum.client.pool_lifetime > 0 for stratum in self.population.cohorts[cohort].strata):
             return None
@@ -110,14 +110,14 @@ class Routes:
             found.append(padded)
         return found
 
-    def _endpoint(self, store: str, regions: tuple[str, ...]) -> Timeline:
+    def _endpoint(self, store: str, regions: tuple[str, ...]) -> Changes:
         key = (store, regions)
         found = self._endpoints.get(key)
         if found is None:
             lists = [
                 trace.stores[store].endpoint.get(region, ()) for trace, region in zip(self.traces, regions, strict=True)
             ]
-            found = self._endpoints[key] = timeline(lists)
+            found = self._endpoints[key] = padded_changes(lists)
         return found
 
     def _instance_times(self, store: str, cohort: str, changes_s: Floats) -> tuple[Floats, Floats]:
@@ -300,46 +300,3 @@ class Routes:
 
 def _of(spans: Sequence[Span] | None) -> tuple[Interval, ...]:
     return ALWAYS if spans is None else of_spans(spans)
-
-
-def write_rate_segments(
-    scenario: Scenario, population: Population, phases: Phases, trace: Trace, store: str
-) -> list[tuple[str, Floats, Floats, Floats]]:
-    """Return who writes where in one trial: per node, when each writer's commits get through and are acknowledged.
-
-    Services that write the store share its load evenly.
-
-    Parameters
-    ----------
-    scenario, population
-        The resolved scenario and its points.
-    phases
-        Coordinates of this one trial.
-    trace
-        The trial as far as it has come; open spans have no end.
-    store
-        The store.
-
-    Returns
-    -------
-    list of tuple
-        Node, starts and ends in seconds and weights, each of shape ``(writers,)``; the share of the write load at a
-        node at an instant is the sum of the weights whose interval holds it.
-    """
-    services = [name for name, service in scenario.services.items() if service.writes == store]
-    routes = Routes(scenario, population, phases, [trace])
-    nodes = list(trace.stores[store].acks)
-
-    def pieces(_: int, node: str) -> Sequence[Piece]:
-        spans = trace.stores[store].acks.get(node, ())
-        return [(span.start_s, span.acked_until_s, span.began_by, nodes.index(node)) for span in spans]
-
-    found = []
-    for service in services:
-        for slab in routes.writes(service, pieces):
-            for row, label in enumerate(slab.label.tolist()):
-                some = slab.end_s[row] > slab.start_s[row]
-                if some.any():
-                    weight = slab.weight[some] / len(services)
-                    found.append((nodes[label], slab.start_s[row][some], slab.end_s[row][some], weight))
-    return found

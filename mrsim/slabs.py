@@ -29,7 +29,7 @@ Pieces = Callable[[int, str], Sequence[Piece]]
 
 
 @dataclass(frozen=True, eq=False)
-class Timeline:
+class Changes:
     """What an authority answered, per trial: padded changes and, per trial, the targets before and after each."""
 
     changes_s: Floats
@@ -97,7 +97,7 @@ class Packed:
     errors: Floats | None
 
 
-def timeline(answers: Sequence[Sequence[Change]]) -> Timeline:
+def padded_changes(answers: Sequence[Sequence[Change]]) -> Changes:
     """Return the changes of many trials as padded arrays; a change to the same target is none."""
     targets: list[tuple[str, ...]] = []
     rows: list[list[Change]] = []
@@ -121,10 +121,10 @@ def timeline(answers: Sequence[Sequence[Change]]) -> Timeline:
         for place, change in enumerate(row):
             times[index, place] = change.at_s
             events[index, place] = change.event
-    return Timeline(times, events, targets)
+    return Changes(times, events, targets)
 
 
-def segments(changes: Timeline, sees: Floats, works: Floats) -> Iterator[tuple[Layer, tuple[str, ...]]]:
+def segments(changes: Changes, sees: Floats, works: Floats) -> Iterator[tuple[Layer, tuple[str, ...]]]:
     """Yield the segments between changes, with the target of each trial ('' where it has none so late)."""
     count, number = changes.changes_s.shape
     for index in range(number + 1):

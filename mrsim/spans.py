@@ -77,9 +77,3 @@ def gaps(intervals: Sequence[Interval], start_s: float, end_s: float) -> tuple[t
 def length(intervals: Sequence[Interval], start_s: float, end_s: float) -> float:
     """Return how much of [start, end) the intervals (disjoint) cover, in seconds."""
     return sum(max(0.0, min(finish, end_s) - max(begin, start_s)) for begin, finish, _ in intervals)
-
-
-def overlap_of_two(parts: Sequence[Sequence[Interval]]) -> tuple[Interval, ...]:
-    """Return where at least two of the parts hold at once."""
-    pairs = [intersect(a, b) for index, a in enumerate(parts) for b in parts[index + 1 :]]
-    return unite(pairs) if pairs else ()

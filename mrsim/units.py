@@ -240,37 +240,3 @@ def format_seconds(value: float) -> str:
 
 def _digits(value: float) -> str:
     return f"{value:.0f}" if value >= 99.95 else f"{value:.1f}" if value >= 9.995 else f"{value:.2f}"
-
-
-def format_share(value: float) -> str:
-    """Return a share for a reader, such as ``0.43 %`` or ``99.9 %``."""
-    if math.isnan(value):
-        return "–"
-    percent = 100 * value
-    if percent == 0 or abs(percent - 100) < 1e-9:
-        return f"{percent:.0f} %"
-    return f"{percent:.2g} %" if abs(percent) < 1 else f"{percent:.3g} %"
-
-
-def format_count(value: float) -> str:
-    """Return a count for a reader, with thousands separated: ``12,345`` (means keep one decimal below 100)."""
-    if math.isnan(value):
-        return "–"
-    if math.isinf(value):
-        return "unbounded"
-    return f"{value:,.0f}" if abs(value) >= 100 or value == round(value) else f"{value:.1f}"
-
-
-def format_value(kind: str, value: float) -> str:
-    """Return a metric's value for a reader.
-
-    Parameters
-    ----------
-    kind
-        Kind of metric: ``duration``, ``share``, ``flag`` (a share of trials) or ``count``.
-    value
-        In the base unit.
-    """
-    if kind == "duration":
-        return format_seconds(value)
-    return format_share(value) if kind in ("share", "flag") else format_count(value)

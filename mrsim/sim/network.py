@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 OUTSIDE = ("checkers", "endpoint-authority", "operations")
 """Places outside every region: health checkers, the endpoint's authority, where people and their tools stand."""
 
-Listener = "Callable[[frozenset[str], int], None]"
-
-
 LOCAL_RTT_S = 0.0005
 """Round trip inside a region, between zones: 0.25 to 3.4 ms were measured, 0.1 ms inside one zone (xkyle.com, IBM)."""
 

@@ -6,13 +6,13 @@ from mrsim.trace import INF, NO_EVENT, Span
 
 
 class Signal:
-    """A condition over time; it holds from the beginning unless said otherwise."""
+    """A condition over time; it holds from the beginning."""
 
     __slots__ = ("on", "spans")
 
-    def __init__(self, *, on: bool = True) -> None:
-        self.on = on
-        self.spans: list[Span] = [Span(-INF, INF)] if on else []
+    def __init__(self) -> None:
+        self.on = True
+        self.spans: list[Span] = [Span(-INF, INF)]
 
     def set(self, now_s: float, *, on: bool, event: int = NO_EVENT) -> bool:
         """Switch it at ``now_s`` because of ``event``; return whether that was a change."""

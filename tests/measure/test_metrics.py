@@ -13,7 +13,6 @@ from mrsim.measure.splitbrain import decided_s
 from mrsim.metrics import METRICS
 from mrsim.population import Population
 from mrsim.rng import Draws
-from mrsim.routes import write_rate_segments
 from mrsim.scenario.loader import loads
 from mrsim.trace import INF, NO_EVENT, PHASES, AckSpan, Change, History, Span, Trace
 from tests.measure.traces import (
@@ -319,21 +318,6 @@ def test_the_latency_of_a_write_is_the_sum_of_its_ways() -> None:
 def test_the_draws_must_be_of_the_traces() -> None:
     with pytest.raises(ValueError, match="1 traces, but draws of 2 trials"):
         measure(scenario(), Population(scenario()), [lost_west()], Draws(1, 0, 2))
-
-
-def test_the_engine_can_ask_who_writes_where() -> None:
-    """After the west is lost nobody writes there, and everybody to the east once caches have followed."""
-    model = scenario()
-    population = Population(model)
-    found = write_rate_segments(model, population, population.phases(Draws(1, 0, 1)), lost_west(), "db")
-
-    def share(node: str, at_s: float) -> float:
-        return sum(float(w[(start <= at_s) & (at_s < end)].sum()) for name, start, end, w in found if name == node)
-
-    assert (share(WEST, 50.0), share(EAST, 50.0)) == (pytest.approx(1.0), 0.0)
-    assert (share(WEST, 150.0), share(EAST, 150.0)) == (0.0, 0.0)
-    assert (share(WEST, 500.0), share(EAST, 500.0)) == (0.0, pytest.approx(1.0))
-    assert 0.0 < share(EAST, 225.0) < 1.0
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mrsim.spans import ALWAYS, Interval, gaps, intersect, length, of_spans, overlap_of_two, unite
+from mrsim.spans import ALWAYS, Interval, gaps, intersect, length, of_spans, unite
 from mrsim.trace import INF, Span
 
 INSTANTS = [number + 0.5 for number in range(-1, 21)]
@@ -26,13 +26,12 @@ def holds(parts: tuple[Interval, ...], at: float) -> bool:
 def test_the_algebra_instant_by_instant(
     one: tuple[Interval, ...], two: tuple[Interval, ...], three: tuple[Interval, ...]
 ) -> None:
-    both, either, twice = intersect(one, two), unite([one, two, three]), overlap_of_two([one, two, three])
+    both, either = intersect(one, two), unite([one, two, three])
     between = tuple((start, end, 0) for start, end in gaps(one, 0.0, 20.0))
     for at in INSTANTS:
         held = [holds(part, at) for part in (one, two, three)]
         assert holds(both, at) == (held[0] and held[1])
         assert holds(either, at) == any(held)
-        assert holds(twice, at) == (sum(held) >= 2)
         assert holds(between, at) == (0 <= at < 20 and not held[0])
     assert length(one, 0.0, 20.0) + length(between, 0.0, 20.0) == 20.0
 

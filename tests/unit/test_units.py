@@ -118,20 +118,3 @@ def test_written_reads_back(value: float, dimension: Dimension) -> None:
 )
 def test_durations_for_readers(value: float, text: str) -> None:
     assert units.format_seconds(value) == text
-
-
-@pytest.mark.parametrize(
-    ("kind", "value", "text"),
-    [
-        ("share", 0.00431, "0.43 %"),
-        ("flag", 1.0, "100 %"),
-        ("flag", 0.0, "0 %"),
-        ("share", 0.1234, "12.3 %"),
-        ("count", 12345.0, "12,345"),
-        ("count", 2.5, "2.5"),
-        ("count", 3.0, "3"),
-        ("duration", 90.0, "1 min 30 s"),
-    ],
-)
-def test_values_for_readers(kind: str, value: float, text: str) -> None:
-    assert units.format_value(kind, value) == text
