@@ -20,7 +20,7 @@ from mrsim.calibrate.commands import register
 from mrsim.commands.check import register_check
 from mrsim.commands.compare import register_compare
 from mrsim.commands.interruptions import Interruptions
-from mrsim.commands.options import NATURAL, SEED, SET, study_options
+from mrsim.commands.options import INTERRUPTED, PATH, SEED, SET, TRIAL, study_options
 from mrsim.commands.precision import precision_options, run_until
 from mrsim.commands.sensitivity import register_sensitivity
 from mrsim.commands.solve import register_solve
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from mrsim.scenario.settings import Setting
     from mrsim.study.results import Results
 
-PASSED, FAILED, INVALID, INCONCLUSIVE, BROKEN, INTERRUPTED = 0, 1, 2, 3, 4, 130
+PASSED, FAILED, INVALID, INCONCLUSIVE, BROKEN = 0, 1, 2, 3, 4
 PIPE_CLOSED = 141
 """What a shell reports of a process that SIGPIPE ended: the reader of the output left."""
 
@@ -69,6 +69,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     arguments
         Without the program's name; those of the process if not given.
     """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by who started the process, as in «mrsim ... >&-»
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
     interruptions = Interruptions(INTERRUPTED)
     interruptions.install()
     try:
@@ -143,19 +146,19 @@ def commands() -> None:
 
 
 @commands.command("run")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=PATH)
 @SET
 @study_options
 @precision_options
 @click.option(
     "--json",
     "json_path",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="PATH",
     help="Also write the report as JSON; - for standard output, with the report on standard error.",
 )
-@click.option("--save", "save_path", type=click.Path(path_type=Path), metavar="PATH", help="Also save the results.")
-@click.option("--plot", "plot_path", type=click.Path(path_type=Path), metavar="DIR", help="Also write pictures (PNG).")
+@click.option("--save", "save_path", type=PATH, metavar="PATH", help="Also save the results.")
+@click.option("--plot", "plot_path", type=PATH, metavar="DIR", help="Also write pictures (PNG).")
 @click.option(
     "--assumptions",
     type=click.Choice(["few", "all"]),
@@ -195,20 +198,23 @@ def run_command(
         results, interrupted = _study(scenario, trials, seed, workers)
     if results is None:
         return _say("interrupted before the first trials were finished", INTERRUPTED)
-    outputs.write(results)
-    as_json = json_path == STDOUT
-    width, colour = page_of(sys.stderr if as_json else sys.stdout)
-    if as_json:
-        click.echo(json_text(results), nl=False)
-    click.echo(run_report(results, width=width, colour=colour, assumptions=assumptions), nl=False, err=as_json)
-    click.echo(known, nl=False, err=as_json)
+    try:
+        outputs.write(results)
+    finally:
+        # A disk that fills up must not cost the report too.
+        as_json = json_path == STDOUT
+        width, colour = page_of(sys.stderr if as_json else sys.stdout)
+        if as_json:
+            click.echo(json_text(results), nl=False)
+        click.echo(run_report(results, width=width, colour=colour, assumptions=assumptions), nl=False, err=as_json)
+        click.echo(known, nl=False, err=as_json)
     if interrupted:
         return _say(f"interrupted: the report covers the {len(results.trials)} trials that were finished", INTERRUPTED)
     return exit_code(results.checks)
 
 
 @commands.command("validate")
-@click.argument("paths", type=click.Path(path_type=Path), nargs=-1, required=True, metavar="PATH...")
+@click.argument("paths", type=PATH, nargs=-1, required=True, metavar="PATH...")
 def validate_command(paths: tuple[Path, ...]) -> int:
     """Read scenario files, or all those in folders, and say what is wrong with them; nothing is run."""
     from mrsim.report.remarks import remarks_on
@@ -229,11 +235,11 @@ def validate_command(paths: tuple[Path, ...]) -> int:
 
 
 @commands.command("trace")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=PATH)
 @SET
 @SEED
 @click.option(
-    "--trial", type=int, default=0, show_default=True, callback=NATURAL, metavar="K", help="Number of the trial."
+    "--trial", type=int, default=0, show_default=True, callback=TRIAL, metavar="K", help="Number of the trial."
 )
 def trace_command(file: Path, settings: tuple[Setting, ...], seed: int | None, trial: int) -> int:
     """Tell the story of one trial: what happened and why, who could write, where the time went."""

@@ -77,10 +77,12 @@ def register(commands: click.Group, study_options: Callable[[Any], Any], load: L
             click.echo("mrsim: interrupted: nothing was scored", err=True)
             return _INTERRUPTED
         found = score_results(results, drills)
-        if json_path is not None:
-            write_named(json_path, json_of(score_document(found)))
-        width, colour = page_of(sys.stdout)
-        click.echo(score_text(found, width=width, colour=colour), nl=False)
+        try:
+            if json_path is not None:
+                write_named(json_path, json_of(score_document(found)))
+        finally:
+            width, colour = page_of(sys.stdout)
+            click.echo(score_text(found, width=width, colour=colour), nl=False)
         return _EXIT[found.verdict]
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mrsim.commands.options import DEFAULT_TRIALS, SEED, SET, TRIALS, WORKERS_OPTION
+from mrsim.commands.options import DEFAULT_TRIALS, INTERRUPTED, PATH, SEED, SET, TRIALS, WORKERS_OPTION
 
 if TYPE_CHECKING:
     from mrsim.scenario.model import Scenario
@@ -22,11 +22,8 @@ if TYPE_CHECKING:
     LoadAll = Callable[[Sequence[Path], Sequence[Setting]], list[Scenario]]
     Growing = Callable[[Scenario, int, int | None], Callable[[int], Results]]
 
-_PATH = click.Path(path_type=Path)
-_INTERRUPTED = 130
-
 _OPTIONS: tuple[Callable[[Any], Any], ...] = (
-    click.argument("paths", type=_PATH, nargs=-1, required=True, metavar="PATH..."),
+    click.argument("paths", type=PATH, nargs=-1, required=True, metavar="PATH..."),
     SET,
     click.option(
         "--trials",
@@ -46,8 +43,8 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     ),
     SEED,
     WORKERS_OPTION,
-    click.option("--junit", "junit_path", type=_PATH, metavar="PATH", help="Also write JUnit XML, a case per budget."),
-    click.option("--json", "json_path", type=_PATH, metavar="PATH", help="Also write the verdicts as JSON."),
+    click.option("--junit", "junit_path", type=PATH, metavar="PATH", help="Also write JUnit XML, a case per budget."),
+    click.option("--json", "json_path", type=PATH, metavar="PATH", help="Also write the verdicts as JSON."),
 )
 
 
@@ -138,15 +135,17 @@ def _check(
     )
     if not gate.studies:
         click.echo("mrsim: interrupted before the first trials were finished", err=True)
-        return _INTERRUPTED
+        return INTERRUPTED
     names = [str(file) for file in found[: len(gate.studies)]]
-    _write(gate, names, junit_path, json_path)
-    width, colour = page_of(sys.stdout)
-    pairs = list(zip(names, gate.studies, strict=True))
-    click.echo(check_report(pairs, gate.checks, looks=gate.looks, width=width, colour=colour), nl=False)
+    try:
+        _write(gate, names, junit_path, json_path)
+    finally:
+        width, colour = page_of(sys.stdout)
+        pairs = list(zip(names, gate.studies, strict=True))
+        click.echo(check_report(pairs, gate.checks, looks=gate.looks, width=width, colour=colour), nl=False)
     if study.stopped:
         click.echo(f"mrsim: interrupted: {len(gate.studies)} of {len(found)} scenarios were reached", err=True)
-        return _INTERRUPTED
+        return INTERRUPTED
     return gate.exit_code
 
 

@@ -3,45 +3,34 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from mrsim.commands.options import SET, study_options
+from mrsim.commands.options import INTERRUPTED, PATH, SET, option_reader, study_options
 
 if TYPE_CHECKING:
-    from mrsim.scenario.model import Scenario
+    from mrsim.commands.options import Load, Study
     from mrsim.scenario.settings import Setting
-    from mrsim.study.results import Results
 
-    Load = Callable[[Path, Sequence[Setting]], Scenario]
-    Study = Callable[[Scenario, int, int | None, int | None], tuple[Results | None, bool]]
-
-_PATH = click.Path(path_type=Path)
-_INTERRUPTED = 130
 _CODES = (
     "Exit codes: 0 compared, 2 usage, an invalid scenario or a metric that is not in all of them, 4 internal error, "
     "130 interrupted."
 )
 
 
-def _variants(
-    _context: click.Context, _option: click.Parameter, given: tuple[str, ...]
-) -> tuple[tuple[Setting, ...], ...]:
+@option_reader
+def _variants(given: tuple[str, ...]) -> tuple[tuple[Setting, ...], ...]:
     """Read ``--variant 'PATH=VALUE; PATH=VALUE'``."""
-    from mrsim.scenario.settings import SettingError, read_setting
+    from mrsim.scenario.settings import read_setting
 
-    try:
-        return tuple(tuple(read_setting(part) for part in text.split(";") if part.strip()) for text in given)
-    except SettingError as error:
-        message = f"{error} ({error.hint})"
-        raise click.BadParameter(message) from error
+    return tuple(tuple(read_setting(part) for part in text.split(";") if part.strip()) for text in given)
 
 
 _OPTIONS: tuple[Callable[[Any], Any], ...] = (
-    click.argument("files", type=_PATH, nargs=-1, required=True, metavar="FILE..."),
+    click.argument("files", type=PATH, nargs=-1, required=True, metavar="FILE..."),
     click.option(
         "--variant",
         "variants",
@@ -59,8 +48,8 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     ),
     SET,
     study_options,
-    click.option("--json", "json_path", type=_PATH, metavar="PATH", help="Also write the comparison as JSON."),
-    click.option("--plot", "plot_path", type=_PATH, metavar="DIR", help="Also write pictures (PNG)."),
+    click.option("--json", "json_path", type=PATH, metavar="PATH", help="Also write the comparison as JSON."),
+    click.option("--plot", "plot_path", type=PATH, metavar="DIR", help="Also write pictures (PNG)."),
 )
 
 
@@ -121,16 +110,18 @@ def _compare(
         results, interrupted = study(scenario, trials, seed, workers)
         if results is None or interrupted:
             click.echo("mrsim: interrupted: nothing was compared", err=True)
-            return _INTERRUPTED
+            return INTERRUPTED
         studies.append(results)
     comparison = assembled(scenarios, studies, labels_of(scenarios), metrics)
-    if outputs.json is not None:
-        write_named(outputs.json, comparison_json(comparison).encode())
-    if outputs.plots is not None:
-        from mrsim.report.comparison_plots import comparison_pictures
+    try:
+        if outputs.json is not None:
+            write_named(outputs.json, comparison_json(comparison).encode())
+        if outputs.plots is not None:
+            from mrsim.report.comparison_plots import comparison_pictures
 
-        for name, png in comparison_pictures(comparison):
-            write_named(outputs.plots / name, png)
-    width, colour = page_of(sys.stdout)
-    click.echo(comparison_report(comparison, width=width, colour=colour), nl=False)
+            for name, png in comparison_pictures(comparison):
+                write_named(outputs.plots / name, png)
+    finally:
+        width, colour = page_of(sys.stdout)
+        click.echo(comparison_report(comparison, width=width, colour=colour), nl=False)
     return 0

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+import functools
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 if TYPE_CHECKING:
+    from mrsim.scenario.model import Scenario
     from mrsim.scenario.settings import Setting
+    from mrsim.study.results import Results
 
+    Load = Callable[[Path, Sequence[Setting]], Scenario]
+    Study = Callable[[Scenario, int, int | None, int | None], tuple[Results | None, bool]]
+
+Given = TypeVar("Given")
+Read = TypeVar("Read")
+
+PATH = click.Path(path_type=Path)
+INTERRUPTED = 130
 MOST_TRIALS = 10_000_000
 DEFAULT_TRIALS = 1000
 
@@ -30,19 +42,38 @@ def between(
 
 TRIALS = between(1, MOST_TRIALS, f"is not possible: a study has between 1 and {MOST_TRIALS:,} trials")
 WORKERS = between(1, 1024, "is not possible: between 1 and 1024 workers")
-NATURAL = between(0, float("inf"), "is negative")
-SEED = click.option("--seed", type=int, callback=NATURAL, metavar="S", help="Seed; drawn and shown if not given.")
+TRIAL = between(0, MOST_TRIALS - 1, f"is not possible: trials are numbered from 0 to {MOST_TRIALS - 1:,}")
+SEED = click.option(
+    "--seed",
+    type=int,
+    callback=between(0, float("inf"), "is negative"),
+    metavar="S",
+    help="Seed; drawn and shown if not given.",
+)
 
 
-def _settings(context: click.Context, option: click.Parameter, given: tuple[str, ...]) -> tuple[Setting, ...]:
+def option_reader(read: Callable[[Given], Read]) -> Callable[[click.Context, click.Parameter, Given], Read]:
+    """Make a function that reads what was given for an option its callback; what it refuses is a usage error."""
+
+    @functools.wraps(read)
+    def callback(_context: click.Context, _option: click.Parameter, given: Given) -> Read:
+        from mrsim.scenario.settings import SettingError
+
+        try:
+            return read(given)
+        except SettingError as error:
+            message = f"{error} ({error.hint})"
+            raise click.BadParameter(message) from error
+
+    return callback
+
+
+@option_reader
+def _settings(given: tuple[str, ...]) -> tuple[Setting, ...]:
     """Read ``--set PATH=VALUE``."""
-    from mrsim.scenario.settings import SettingError, read_setting
+    from mrsim.scenario.settings import read_setting
 
-    try:
-        return tuple(read_setting(text) for text in given)
-    except SettingError as error:
-        message = f"{error} ({error.hint})"
-        raise click.BadParameter(message) from error
+    return tuple(map(read_setting, given))
 
 
 SET = click.option(
@@ -74,3 +105,22 @@ def study_options(command: Any) -> Any:
     for option in reversed(_STUDY_OPTIONS):
         command = option(command)
     return command
+
+
+class Stopped(Exception):
+    """A search or an analysis was interrupted in one of its studies."""
+
+
+def whole(study: Study, trials: int, workers: int | None) -> Callable[[Scenario, int], Results]:
+    """Return a function that runs a study of a scenario with a seed.
+
+    It raises :class:`Stopped` if the study was interrupted, whatever was finished of it.
+    """
+
+    def run(scenario: Scenario, seed: int) -> Results:
+        results, interrupted = study(scenario, trials, seed, workers)
+        if results is None or interrupted:
+            raise Stopped
+        return results
+
+    return run

@@ -3,42 +3,38 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from mrsim.commands.options import SEED, SET, TRIALS, WORKERS_OPTION
+from mrsim.commands.options import (
+    INTERRUPTED,
+    PATH,
+    SEED,
+    SET,
+    TRIALS,
+    WORKERS_OPTION,
+    Stopped,
+    option_reader,
+    whole,
+)
 
 if TYPE_CHECKING:
-    from mrsim.scenario.model import Scenario
+    from mrsim.commands.options import Load, Study
     from mrsim.scenario.settings import Setting
-    from mrsim.study.results import Results
     from mrsim.study.varied import Range
 
-    Load = Callable[[Path, Sequence[Setting]], Scenario]
-    Study = Callable[[Scenario, int, int | None, int | None], tuple[Results | None, bool]]
-
-_PATH = click.Path(path_type=Path)
-_INTERRUPTED = 130
 _CODES = "Exit codes: 0 analysed, 2 usage or an invalid scenario, 4 internal error, 130 interrupted."
 
 
-class _Stopped(Exception):
-    """The analysis was interrupted."""
-
-
-def _ranges(_context: click.Context, _option: click.Parameter, given: tuple[str, ...]) -> tuple[Range, ...]:
+@option_reader
+def _ranges(given: tuple[str, ...]) -> tuple[Range, ...]:
     """Read ``--vary PATH=LOW..HIGH``."""
-    from mrsim.scenario.settings import SettingError
     from mrsim.study.varied import read_range
 
-    try:
-        return tuple(read_range(text) for text in given)
-    except SettingError as error:
-        message = f"{error} ({error.hint})"
-        raise click.BadParameter(message) from error
+    return tuple(map(read_range, given))
 
 
 def _power(_context: click.Context, _option: click.Parameter, given: int) -> int:
@@ -49,7 +45,7 @@ def _power(_context: click.Context, _option: click.Parameter, given: int) -> int
 
 
 _OPTIONS: tuple[Callable[[Any], Any], ...] = (
-    click.argument("file", type=_PATH),
+    click.argument("file", type=PATH),
     click.option(
         "--of",
         "of",
@@ -95,8 +91,8 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     ),
     SEED,
     WORKERS_OPTION,
-    click.option("--json", "json_path", type=_PATH, metavar="PATH", help="Also write the analysis as JSON."),
-    click.option("--plot", "plot_path", type=_PATH, metavar="DIR", help="Also write the tornado (PNG)."),
+    click.option("--json", "json_path", type=PATH, metavar="PATH", help="Also write the analysis as JSON."),
+    click.option("--plot", "plot_path", type=PATH, metavar="DIR", help="Also write the tornado (PNG)."),
 )
 
 
@@ -139,25 +135,22 @@ def _sensitivity(
     outputs = Outputs(json_path, None, plot_path)
     scenario = load(file, settings)
 
-    def run(variant: Scenario, which: int) -> Results:
-        results, interrupted = study(variant, trials, which, workers)
-        if results is None or interrupted:
-            raise _Stopped
-        return results
-
     seed = fresh_seed() if seed is None else seed
+    run = whole(study, trials, workers)
     try:
         found = analyse(scenario, answer_asked(scenario, of), named(spans), run, points, trials, seed, factor)
-    except _Stopped:
+    except Stopped:
         click.echo("mrsim: interrupted: nothing was found yet", err=True)
-        return _INTERRUPTED
-    if outputs.json is not None:
-        write_named(outputs.json, sensitivity_json(found).encode())
-    if outputs.plots is not None:
-        from mrsim.report.sensitivity_plots import sensitivity_pictures
+        return INTERRUPTED
+    try:
+        if outputs.json is not None:
+            write_named(outputs.json, sensitivity_json(found).encode())
+        if outputs.plots is not None:
+            from mrsim.report.sensitivity_plots import sensitivity_pictures
 
-        for name, png in sensitivity_pictures(found):
-            write_named(outputs.plots / name, png)
-    width, colour = page_of(sys.stdout)
-    click.echo(sensitivity_report(found, width=width, colour=colour), nl=False)
+            for name, png in sensitivity_pictures(found):
+                write_named(outputs.plots / name, png)
+    finally:
+        width, colour = page_of(sys.stdout)
+        click.echo(sensitivity_report(found, width=width, colour=colour), nl=False)
     return 0

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from mrsim.commands.options import SEED, SET, TRIALS, WORKERS_OPTION
+from mrsim.commands.options import (
+    INTERRUPTED,
+    PATH,
+    SEED,
+    SET,
+    TRIALS,
+    WORKERS_OPTION,
+    Stopped,
+    option_reader,
+    whole,
+)
 
 if TYPE_CHECKING:
-    from mrsim.scenario.model import Scenario
+    from mrsim.commands.options import Load, Study
     from mrsim.scenario.settings import Setting
-    from mrsim.study.results import Results
     from mrsim.study.varied import Range
 
-    Load = Callable[[Path, Sequence[Setting]], Scenario]
-    Study = Callable[[Scenario, int, int | None, int | None], tuple[Results | None, bool]]
-
-_PATH = click.Path(path_type=Path)
-_INTERRUPTED = 130
 _EXIT = {"found": 0, "everywhere": 0, "nowhere": 1, "not monotone": 3, "not shown": 3, "not confirmed": 3}
 _CODES = (
     "Exit codes: 0 found and confirmed, or every value does; 1 no value does; 2 usage or an invalid scenario; 3 not "
@@ -29,24 +33,16 @@ _CODES = (
 )
 
 
-class _Stopped(Exception):
-    """The search was interrupted."""
-
-
-def _range(_context: click.Context, _option: click.Parameter, given: str) -> Range:
+@option_reader
+def _range(given: str) -> Range:
     """Read ``--vary PATH=LOW..HIGH``."""
-    from mrsim.scenario.settings import SettingError
     from mrsim.study.varied import read_range
 
-    try:
-        return read_range(given)
-    except SettingError as error:
-        message = f"{error} ({error.hint})"
-        raise click.BadParameter(message) from error
+    return read_range(given)
 
 
 _OPTIONS: tuple[Callable[[Any], Any], ...] = (
-    click.argument("file", type=_PATH),
+    click.argument("file", type=PATH),
     click.option(
         "--vary",
         "span",
@@ -73,7 +69,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     ),
     SEED,
     WORKERS_OPTION,
-    click.option("--json", "json_path", type=_PATH, metavar="PATH", help="Also write the solution as JSON."),
+    click.option("--json", "json_path", type=PATH, metavar="PATH", help="Also write the solution as JSON."),
 )
 
 
@@ -115,20 +111,16 @@ def _solve(
     Outputs(json_path)
     scenario = load(file, settings)
 
-    def run(variant: Scenario, which: int) -> Results:
-        results, interrupted = study(variant, trials, which, workers)
-        if results is None or interrupted:
-            raise _Stopped
-        return results
-
+    seed = fresh_seed() if seed is None else seed
     try:
-        budget = limit_asked(scenario, until)
-        found = search(scenario, span, budget, run, trials, fresh_seed() if seed is None else seed)
-    except _Stopped:
+        found = search(scenario, span, limit_asked(scenario, until), whole(study, trials, workers), trials, seed)
+    except Stopped:
         click.echo("mrsim: interrupted: nothing was found yet", err=True)
-        return _INTERRUPTED
-    if json_path is not None:
-        write_named(json_path, solution_json(found).encode())
-    width, colour = page_of(sys.stdout)
-    click.echo(solution_report(found, width=width, colour=colour), nl=False)
+        return INTERRUPTED
+    try:
+        if json_path is not None:
+            write_named(json_path, solution_json(found).encode())
+    finally:
+        width, colour = page_of(sys.stdout)
+        click.echo(solution_report(found, width=width, colour=colour), nl=False)
     return _EXIT[found.outcome]

@@ -3,43 +3,32 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from mrsim.commands.options import study_options
+from mrsim.commands.options import INTERRUPTED, PATH, option_reader, study_options
 
 if TYPE_CHECKING:
-    from mrsim.scenario.model import Scenario
-    from mrsim.scenario.settings import Setting
-    from mrsim.study.results import Results
+    from mrsim.commands.options import Load, Study
     from mrsim.study.sweep import Sweep
     from mrsim.study.varied import Axis
 
-    Load = Callable[[Path, Sequence[Setting]], Scenario]
-    Study = Callable[[Scenario, int, int | None, int | None], tuple[Results | None, bool]]
-
-_PATH = click.Path(path_type=Path)
-_INTERRUPTED = 130
 _CODES = "Exit codes: 0 swept, 2 usage, or a point that is no valid scenario, 4 internal error, 130 interrupted."
 
 
-def _axes(_context: click.Context, _option: click.Parameter, given: tuple[str, ...]) -> tuple[Axis, ...]:
+@option_reader
+def _axes(given: tuple[str, ...]) -> tuple[Axis, ...]:
     """Read ``--set PATH=A,B,...``."""
-    from mrsim.scenario.settings import SettingError
     from mrsim.study.varied import read_axis
 
-    try:
-        return tuple(read_axis(text) for text in given)
-    except SettingError as error:
-        message = f"{error} ({error.hint})"
-        raise click.BadParameter(message) from error
+    return tuple(map(read_axis, given))
 
 
 _OPTIONS: tuple[Callable[[Any], Any], ...] = (
-    click.argument("file", type=_PATH),
+    click.argument("file", type=PATH),
     click.option(
         "--set",
         "axes",
@@ -57,9 +46,9 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         help="Show this, such as rpo{store=orders-db}; repeatable. Not given: what budgets name, and the usual.",
     ),
     study_options,
-    click.option("--csv", "csv_path", type=_PATH, metavar="PATH", help="Also write a tidy table."),
-    click.option("--json", "json_path", type=_PATH, metavar="PATH", help="Also write the sweep as JSON."),
-    click.option("--plot", "plot_path", type=_PATH, metavar="DIR", help="Also write lines and heat maps (PNG)."),
+    click.option("--csv", "csv_path", type=PATH, metavar="PATH", help="Also write a tidy table."),
+    click.option("--json", "json_path", type=PATH, metavar="PATH", help="Also write the sweep as JSON."),
+    click.option("--plot", "plot_path", type=PATH, metavar="DIR", help="Also write lines and heat maps (PNG)."),
 )
 
 
@@ -112,12 +101,14 @@ def _sweep(
         points.append(Point(values, as_asked(results, variant)))
     if points:
         found = Sweep(axes, tuple(points), metrics=columns_asked(scenario, metrics))
-        _write(found, csv_path, outputs.json, outputs.plots)
-        width, colour = page_of(sys.stdout)
-        click.echo(sweep_report(found, width=width, colour=colour), nl=False)
+        try:
+            _write(found, csv_path, outputs.json, outputs.plots)
+        finally:
+            width, colour = page_of(sys.stdout)
+            click.echo(sweep_report(found, width=width, colour=colour), nl=False)
     if interrupted:
         click.echo(f"mrsim: interrupted: {len(points)} of {len(places)} points were finished", err=True)
-        return _INTERRUPTED
+        return INTERRUPTED
     return 0
 
 

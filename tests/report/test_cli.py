@@ -224,7 +224,8 @@ def test_help_and_version() -> None:
         (["run", "x.yaml", "--trials", "many"], "not a valid integer"),
         (["run", "x.yaml", "--seed", "-1"], "negative"),
         (["run", "x.yaml", "--workers", "0"], "between 1 and 1024 workers"),
-        (["trace", "x.yaml", "--trial", "-1"], "negative"),
+        (["trace", "x.yaml", "--trial", "-1"], "numbered from 0 to 9,999,999"),
+        (["trace", "x.yaml", "--trial", "1" + "0" * 23], "numbered from 0 to 9,999,999"),
     ],
 )
 def test_mistakes_are_one_line_and_exit_code_2(
@@ -275,7 +276,20 @@ def test_a_full_disk_leaves_nothing_half_written(good: Path, option: str) -> Non
     done = mrsim("run", good, "--trials", 10, "--seed", 7, option, full)
     assert done.returncode == 2
     assert one_line(done) == "mrsim: /dev/full: No space left on device"
+    assert "10 trials, seed 7" in done.stdout, "a long study must not be lost with the file"
     assert full.is_char_device()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"), [("presets", 0), ("run {} --trials 10 --seed 7", 3), ("run {} --trials x", 2)]
+)
+@pytest.mark.parametrize("closed", [">&-", ">&- 2>&-"])
+def test_a_process_without_standard_streams(good: Path, arguments: str, code: int, closed: str) -> None:
+    """Started with its output closed, as some schedulers do, it does its work and says nothing."""
+    command = f"{sys.executable} -m mrsim {arguments.format(good)} {closed}"
+    assert (
+        subprocess.run(["sh", "-c", command], check=False, timeout=120, cwd=ROOT, env=environment()).returncode == code
+    )
 
 
 @pytest.mark.parametrize("option", ["--json", "--save"])
