@@ -202,7 +202,7 @@ class LogNormal(Distribution):
         return self.mean() * math.sqrt(math.expm1(self.sigma**2))
 
     def written(self) -> object:
-        """Return its median and 95th percentile, to microseconds."""
+        """Return its median and 95th percentile, to nine significant digits."""
         median, p95 = math.exp(self.mu), math.exp(self.mu + self.sigma * 1.6448536269514722)
         return {"median": written_s(float(f"{median:.9g}")), "p95": written_s(float(f"{p95:.9g}"))}
 

@@ -2,8 +2,8 @@
 
 An episode is a maximal interval in which at least two nodes on different histories can acknowledge and the writers'
 current routes give each an expected write rate of at least one per 10 min (at the steady rate: bursts only add). Gaps
-under 60 s merge. What remains of the time in which two nodes can acknowledge is *exposed* if some cohort can reach at
-least two of them, and *dual belief* if not.
+under 60 s merge. What remains of the time in which two nodes can acknowledge is *exposed* if each of two such nodes can
+be reached by some cohort, and *dual belief* if not.
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ def loads(text: str, path: str = "<string>", settings: Sequence[Setting] = ()) -
     document = _document(text, path)
     if document.data is None or not isinstance(document.data, dict):
         problems = document.problems or [
-            Problem("a scenario is a mapping of keys such as name, regions, stores", line=1)
+            Problem("a scenario is a mapping of keys such as name, regions, stores", line=1, column=1)
         ]
         raise ScenarioError(problems, path)
     scenario = build(document, library(), path, settings, [_value(setting.value) for setting in settings])

@@ -37,7 +37,6 @@ class Scenario(Model):
     horizon: Seconds = Field(gt=0, description="Nominal end of every trial.")
     horizon_explicit: bool = Field(default=True, description="False if the horizon was derived from the faults.")
     stable_for: Seconds = Field(default=60.0, ge=0, description="A recovery must last this long to count.")
-    tags: tuple[str, ...] = Field(default=(), description="Words to select scenarios by.")
     regions: tuple[Name, ...] = Field(min_length=1, description="Regions: fault domains, by name.")
     witnesses: dict[Name, Witness] = Field(default_factory=dict, description="Places that vote and hold no data.")
     control_points: dict[Name, ControlPoint] = Field(

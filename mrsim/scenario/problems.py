@@ -141,7 +141,10 @@ def _tag(context: dict[str, Any], value: Any) -> tuple[str, str, bool]:
     if "expected_tags" not in context:
         return f"{key!r} is missing", WHY_NEEDED.get(key, ""), False
     given = value.get(key) if isinstance(value, dict) else None
-    return f"unknown {key} {shortened(str(given))!r}", nearest(given, _quoted(str(context["expected_tags"]))), False
+    shown = repr(shortened(str(given)))
+    # Who decides is mostly written without its key: decide: automatic.
+    message = f"{shown} is not allowed here" if key == "by" else f"unknown {key} {shown}"
+    return message, nearest(given, _quoted(str(context["expected_tags"]))), False
 
 
 def _quoted(text: str) -> list[str]:

@@ -54,9 +54,9 @@ class Resolving:
                 named = NO_CHOICE if preset.kind == "default" else preset.name
                 self.assume((*path, key), entry.value, entry, named)
 
-    def default(self, section: dict[str, Any], path: Path, name: str, group: str = "") -> None:
+    def default(self, section: dict[str, Any], path: Path, name: str) -> None:
         """Give a section the language's defaults of this name."""
-        self.fill(section, path, self.library[name], group)
+        self.fill(section, path, self.library[name])
 
     def section(self, parent: dict[str, Any], key: str) -> dict[str, Any] | None:
         """Return a copy of a mapping inside a mapping, put in its place; None if it is no mapping (or absent)."""

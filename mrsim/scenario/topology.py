@@ -14,7 +14,10 @@ class Network(Model):
         description="Minimum round-trip time per pair of regions, keyed 'a/b' with a and b in both orders."
     )
     last_mile_s: Seconds = Field(description="Round-trip time between people and the region nearest to them.")
-    loss: Share = Field(default=0.0, description="Share of probes lost on every path while nothing is wrong.")
+    loss: Share = Field(
+        default=0.0,
+        description="Share of messages lost on every path at all times: probes fail, WAL gets through as TCP lets it.",
+    )
     wal_bandwidth: dict[str, BytesPerSecond] = Field(
         default_factory=dict,
         description="Bandwidth for WAL per directed pair 'from/to'; '*' is every region. Missing: unlimited.",

@@ -159,7 +159,13 @@ BROKEN = [
     ),
     ("fails: 3,", "fails: 3, verdict: 3,", "stores.orders-db.failover.detect.verdict", "there are 2", "all, any"),
     ("fails: 3,", "fails: 3, verdict: some,", "stores.orders-db.failover.detect.verdict", "'some'", "majority"),
-    ("by: automatic", "by: automtic", "stores.orders-db.failover.decide", "unknown by 'automtic'", "'automatic'"),
+    (
+        "by: automatic",
+        "by: automtic",
+        "stores.orders-db.failover.decide",
+        "'automtic' is not allowed here",
+        "'automatic'",
+    ),
     ("{by: automatic, max_lag", "{max_lag", "stores.orders-db.failover.decide", "'by' is missing", "operator"),
     ("max_lag: 10s", "page: 10s", "stores.orders-db.failover.decide.page", "unknown key 'page'", "delay"),
     (
