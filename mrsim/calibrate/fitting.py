@@ -211,7 +211,7 @@ class _Case:
                 return self.as_values("so few samples cannot tell a form")
             why = f"samples worth {self.worth:.0f} cannot tell forms apart (at least {FEW}); log-normal by convention"
             return self._fit(named, why)
-        fit = self._fit(best, self._why(best))
+        fit = self._fit(best, self._why())
         if fit.fits or fit.ks <= MATERIAL:
             return fit
         why = (
@@ -219,7 +219,7 @@ class _Case:
         )
         return self.as_values(why)
 
-    def _why(self, best: Candidate) -> str:
+    def _why(self) -> str:
         if len(self.candidates) == 1:
             return "the only form that can be fitted"
         second = self.candidates[1]

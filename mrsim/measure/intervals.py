@@ -212,9 +212,13 @@ def weighted_quantiles(values: Floats, weights: Floats, levels: tuple[float, ...
     return found
 
 
-def curve_times_s(horizon_s: float, number: int = 96) -> Floats:
+CURVE_TIMES = 96
+"""Times at which a curve is kept."""
+
+
+def curve_times_s(horizon_s: float) -> Floats:
     """Return times after the fault at which curves are kept: 0, then evenly spaced on a log scale up to the horizon."""
-    return np.concatenate([[0.0], np.geomspace(min(1.0, horizon_s / 2), horizon_s, number - 1)])
+    return np.concatenate([[0.0], np.geomspace(min(1.0, horizon_s / 2), horizon_s, CURVE_TIMES - 1)])
 
 
 def restored_curve(outages: Outages, times_s: Floats) -> NDArray[np.float32]:
