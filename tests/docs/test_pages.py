@@ -26,10 +26,13 @@ CHEAP = ("--trials", "20", "--seed", "1")
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 
-def mrsim(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the command line as a process."""
+def mrsim(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run the command line as a process, in a folder that has what pages name; what it writes stays there."""
+    for name in ("docs", "scenarios"):
+        (folder / name).symlink_to(ROOT / name)
     command = [sys.executable, "-m", "mrsim", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize("name", generate.PAGES)
@@ -94,13 +97,13 @@ def test_pages_document_commands() -> None:
 
 
 @pytest.mark.parametrize("command", documented_commands())
-def test_documented_commands_run(command: str) -> None:
+def test_documented_commands_run(command: str, tmp_path: Path) -> None:
     arguments = shlex.split(command)[1:]
     if "--trials" in arguments and arguments[0] != "solve":  # which refuses to search with too few
         arguments[arguments.index("--trials") + 1] = "20"
     elif arguments[0] == "run":
         arguments += CHEAP
-    done = mrsim(*arguments)
+    done = mrsim(*arguments, folder=tmp_path)
     assert done.returncode in (0, 3), done.stderr
     assert done.stdout
 
