@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mrsim.scenario.places import OUTSIDE, control_of
 from mrsim.trace import INF, NO_EVENT
 
 if TYPE_CHECKING:
@@ -14,9 +15,6 @@ if TYPE_CHECKING:
 
     from mrsim.scenario.model import Scenario
     from mrsim.sim.world import World
-
-OUTSIDE = ("checkers", "endpoint-authority", "operations")
-"""Places outside every region: health checkers, the endpoint's authority, where people and their tools stand."""
 
 LOCAL_RTT_S = 0.0005
 """Round trip inside a region, between zones: 0.25 to 3.4 ms were measured, 0.1 ms inside one zone (xkyle.com, IBM)."""
@@ -42,8 +40,7 @@ class Geometry:
         for name in self._witness_rtt:
             self.home[name] = None
         for region in scenario.regions:
-            self.home[f"{region}-control"] = region
-            self._anchor[f"{region}-control"] = region
+            self.home[control_of(region)] = self._anchor[control_of(region)] = region
         for name, point in scenario.control_points.items():
             self.home[name] = point.inside
             if point.inside is not None:
