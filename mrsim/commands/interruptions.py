@@ -1,4 +1,4 @@
-"""What Ctrl-C does to the command line: the first stops the work, more of them never spoil how it ends."""
+"""What Ctrl-C and SIGTERM do to the command line: the first stops the work, more of them never spoil how it ends."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ PATIENCE_S = 10.0
 
 
 class Interruptions:
-    """A handler of SIGINT for one command, and the handler that was there before.
+    """A handler of SIGINT and SIGTERM for one command, and the handlers that were there before.
 
-    The first Ctrl-C raises :class:`KeyboardInterrupt`. Later ones are ignored, so that neither the report of what was
-    finished nor the end of the process breaks off in a traceback; one after :data:`PATIENCE_S` ends everything at once.
+    A cancelled pipeline and ``timeout`` send SIGTERM; without a handler it would leave worker processes behind. It is
+    taken for a Ctrl-C. The first raises :class:`KeyboardInterrupt`. Later ones are ignored, so that neither the report
+    of what was finished nor the end of the process breaks off in a traceback; one after :data:`PATIENCE_S` ends
+    everything at once.
 
     Parameters
     ----------
@@ -28,17 +30,21 @@ class Interruptions:
     def __init__(self, code: int) -> None:
         self._code = code
         self._first_s: float | None = None
-        self._before: Any = None
+        self._before: dict[int, Any] = {}
 
     def install(self) -> None:
-        """Take over SIGINT, if this is the thread that gets it and nobody has it ignored."""
-        if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
-            self._before = signal.signal(signal.SIGINT, self._handle)
+        """Take over the signals, if this is the thread that gets them, but for those that somebody has ignored."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(number) != signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._handle)
 
     def leave(self) -> None:
-        """Give SIGINT back; if there was an interruption, ignore more of them for the rest of the process."""
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before if self._first_s is None else signal.SIG_IGN)
+        """Give the signals back; if there was an interruption, ignore Ctrl-C for the rest of the process."""
+        for number, before in self._before.items():
+            ignored = number == signal.SIGINT and self._first_s is not None
+            signal.signal(number, signal.SIG_IGN if ignored else before)
 
     def _handle(self, _number: int, _frame: FrameType | None) -> None:
         if self._first_s is None:

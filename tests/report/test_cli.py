@@ -444,11 +444,13 @@ class Terminal:
         return self.process.wait(timeout=60)
 
 
-def test_an_interrupted_run_prints_what_was_finished(good: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("sent", "workers"), [(signal.SIGINT, "1"), (signal.SIGTERM, "1"), (signal.SIGTERM, "2")])
+def test_an_interrupted_run_prints_what_was_finished(good: Path, tmp_path: Path, sent: int, workers: str) -> None:
+    """Ctrl-C goes to every process of the terminal, SIGTERM to the one that was started."""
     saved = tmp_path / "part.mrsim"
-    terminal = Terminal("run", good, "--trials", "100000", "--seed", "7", "--workers", "1", "--save", saved)
-    terminal.read_until(r" (16|256|512|768)/100000")
-    os.killpg(terminal.process.pid, signal.SIGINT)
+    terminal = Terminal("run", good, "--trials", "100000", "--seed", "7", "--workers", workers, "--save", saved)
+    terminal.read_until(r" (16|\d{3,})/100000")
+    (os.killpg if sent == signal.SIGINT else os.kill)(terminal.process.pid, sent)
     code = terminal.end()
     assert code == 130
     partial = Results.load(saved)
