@@ -10,8 +10,8 @@ from mrsim.scenario.model import Scenario
 from mrsim.scenario.services import Record
 from mrsim.units import write
 
-MOST_POINTS = 200_000
-"""Points of the whole population."""
+MOST_POINTS = 50_000
+"""Points of the whole population: a worker takes 60 kB for each (256 trials of two services), 3 GB for so many."""
 
 _TOLERANCE = 1e-6
 

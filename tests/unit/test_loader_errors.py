@@ -406,6 +406,10 @@ def test_absurd_population() -> None:
     classes = ", ".join(f"c{i}: {{cache: 1s}}" for i in range(100))
     text = GOOD.replace("class: browser", f"points: 4096, class: {{{classes}}}")
     assert any("points, more than" in problem.message for problem in problems_of(text))
+    six_classes = GOOD.replace("class: browser", f"points: 2048, class: {{{', '.join(classes.split(', ')[:6])}}}")
+    assert any("more than 50000" in problem.message for problem in problems_of(six_classes)), (
+        "7 resolvers, 86,016 points"
+    )
 
 
 def test_budget_that_needs_a_horizon() -> None:
