@@ -338,6 +338,37 @@ def seen_s(
     return out.transpose(1, 0, 2)
 
 
+def moved_s(
+    phases: Phases, cohort: str, changes_s: Floats, converges: Distribution, outages_s: list[Floats] | None = None
+) -> Floats:
+    """Return when the packets of each point of a cohort follow each change of an anycast address's routes.
+
+    A client's place in the Internet is one coordinate: who is late at one change is as late at the next. Established
+    connections of pools stay where they are until they break.
+
+    Parameters
+    ----------
+    phases, cohort, changes_s, outages_s
+        As in :func:`seen_s`.
+    converges
+        From a route's change to a client's packets following it.
+
+    Returns
+    -------
+    numpy.ndarray
+        Times in seconds, shape ``(trials, changes, points)``, never falling along the changes.
+    """
+    layout = phases.population.cohorts[cohort]
+    count, number = changes_s.shape
+    out = np.empty((number, count, layout.points))
+    for stratum in layout.strata if number else ():
+        late_s = converges.quantile(phases.coordinate(stratum, Dimension.RESOLVER))
+        times = [changes_s[:, index, None] + late_s for index in range(number)]
+        for index, value in enumerate(_pooled_times(phases, stratum, times, outages_s or [])):
+            out[index, :, stratum.columns] = value
+    return out.transpose(1, 0, 2)
+
+
 def endpoint_seen_s(
     phases: Phases, cohort: str, changes_s: Floats, ttl_s: float, reconnect: Distribution
 ) -> tuple[Floats, Floats]:

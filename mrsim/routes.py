@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mrsim.population import Dimension, endpoint_seen_s, seen_s
+from mrsim.population import Dimension, endpoint_seen_s, moved_s, seen_s
 from mrsim.ranges import Ranges, chosen, everywhere, join, meet, nowhere, of_rows
 from mrsim.slabs import (
     Changes,
@@ -83,14 +83,19 @@ class Routes:
         if found is None:
             if record:
                 changes = padded_changes([trace.answers[record][cohort] for trace in self.traces])
-                ttl_s = self.scenario.dns[record].ttl
             else:
                 near = self.population.cohorts[cohort].near
                 changes = padded_changes([[Change(-INF, near)]] * self.count)
-                ttl_s = 0.0
-            seen = seen_s(self.phases, cohort, changes.changes_s, ttl_s, self._outages(cohort, changes))
+            seen = self._seen_s(record, cohort, changes)
             found = self._answers[key] = (changes, seen)
         return found
+
+    def _seen_s(self, record: str, cohort: str, changes: Changes) -> Floats:
+        outages = self._outages(cohort, changes)
+        found = self.scenario.dns.get(record)
+        if found is not None and found.converges is not None:
+            return moved_s(self.phases, cohort, changes.changes_s, found.converges, outages)
+        return seen_s(self.phases, cohort, changes.changes_s, found.ttl if found is not None else 0.0, outages)
 
     def _outages(self, cohort: str, changes: Changes) -> list[Floats] | None:
         """Per change: when the front door of the region left behind is silent; only pools ask."""

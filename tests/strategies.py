@@ -189,8 +189,10 @@ def _store(draw: st.DrawFn, regions: tuple[str, ...]) -> Data:
 
 
 def _record(draw: st.DrawFn, regions: tuple[str, ...]) -> Data:
-    policy = draw(st.sampled_from(["latency", "failover"]))
-    record: Data = {"serves": ["orders"], "policy": policy, "ttl": "60s", "regions": list(regions)}
+    policy = draw(st.sampled_from(["latency", "failover", "latency", "failover", "anycast"]))
+    record: Data = {"serves": ["orders"], "policy": policy, "regions": list(regions)}
+    if policy != "anycast":
+        record["ttl"] = "60s"
     if draw(st.sampled_from([True, True, False])):
         record["health_check"] = {
             "preset": draw(st.sampled_from(["route53-fast", "azure-traffic-manager-fast", "global-accelerator"])),

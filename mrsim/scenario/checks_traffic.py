@@ -42,6 +42,12 @@ def check_record(record: Record, path: Path, scenario: Scenario, document: Docum
         document.add((*path, "serves"), "a service is named twice", "keep one")
     if len(set(record.regions)) < len(record.regions):
         document.add((*path, "regions"), "a region is named twice", "keep one")
+    if record.policy != "anycast":
+        if record.ttl == 0.0:
+            document.add((*path, "ttl"), "a TTL of 0 s is not positive", "write ttl: 60s")
+        if record.converges is not None:
+            message = "answers do not converge: caches follow them by their TTL"
+            document.add((*path, "converges"), message, "leave it out, or write policy: anycast", key=True)
     answers = record.regions or scenario.regions
     for name in record.serves:
         service = scenario.services.get(name)

@@ -68,6 +68,13 @@ def _control_point(point: dict[str, Any], path: Path, state: Resolving) -> None:
 def _record(record: dict[str, Any], path: Path, state: Resolving) -> None:
     if isinstance(record.get("serves"), str):
         record["serves"] = [record["serves"]]
+    if record.get("policy") == "anycast":
+        if "ttl" in record:
+            state.problem(
+                (*path, "ttl"), "an anycast address has no TTL: clients follow routes", "leave ttl out", key=True
+            )
+        record["ttl"] = "0s"
+        state.default(record, path, "anycast-defaults")
     check = record.get("health_check")
     inner = (*path, "health_check")
     if isinstance(check, str):

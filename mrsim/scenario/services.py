@@ -50,12 +50,17 @@ class HealthCheck(Model):
 
 
 class Record(Model):
-    """A DNS record: which regions it can answer with, and how it chooses."""
+    """A DNS record, or an anycast address: which regions it can lead to, and how one is chosen."""
 
     serves: tuple[Name, ...] = Field(min_length=1, description="Services reached through this record.")
-    policy: Literal["latency", "failover"] = Field(description="How the authority chooses a region.")
+    policy: Literal["latency", "failover", "anycast"] = Field(
+        description="How a region is chosen: the nearest, the first, or the nearest by routes instead of answers."
+    )
     regions: tuple[Name, ...] = Field(
         default=(), description="Regions it may answer with, in order; empty: all of them."
     )
-    ttl: Seconds = Field(gt=0, description="Time to live of the answers.")
+    ttl: Seconds = Field(ge=0, description="Time to live of the answers; an anycast address has none.")
+    converges: SecondsDist | None = Field(
+        default=None, description="Anycast: from a route's change to a client's packets following it."
+    )
     health_check: HealthCheck | None = Field(default=None, description="Checks that take a region out of the answers.")

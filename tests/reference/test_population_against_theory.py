@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from mrsim.distributions import Constant, Exponential, Pareto
-from mrsim.population import Dimension, endpoint_seen_s, entry_life_s, lattice, seen_s
+from mrsim.population import Dimension, endpoint_seen_s, entry_life_s, lattice, moved_s, seen_s
 from mrsim.rng import Draws
 from mrsim.scenario.clients import ClientClass, ResolverClass
 from tests.measure import populations
@@ -171,6 +171,26 @@ def test_instances_see_an_endpoint_uniformly_over_its_ttl_then_reconnect_against
     assert distance((works - seen)[:, 0, 0], lambda x: 1 - np.exp(-np.maximum(x, 0) / 3.0)) < BAND
     _, at_once = endpoint_seen_s(phases, "users", np.full((TRIALS, 1), 7.0), 30.0, Constant(2.0))
     np.testing.assert_allclose(at_once, seen + 2.0)
+
+
+def test_packets_follow_routes_by_the_declared_convergence_against_theory() -> None:
+    """Anycast: F is the declared distribution; who was late at one change is as late at the next."""
+    phases = populations.phases(TRIALS, users=populations.cohort())
+    changes = np.broadcast_to([7.0, 8.0], (TRIALS, 2))
+    times = moved_s(phases, "users", changes, Exponential(12.0))
+    assert distance(times[:, 0, 0] - 7.0, lambda x: 1 - np.exp(-np.maximum(x, 0) / 12.0)) < BAND
+    np.testing.assert_allclose(times[:, 1] - times[:, 0], 1.0)
+
+
+def test_pools_stay_where_routes_led_until_their_connections_break() -> None:
+    """Silent from 6 s on: a pool that finds broken connections within 5 s leaves at 11 s, or when routes have moved."""
+    client = {"pool_lifetime": 1e9, "breaks_after": 5.0}
+    phases = populations.phases(100, users=populations.cohort(client=client))
+    silent = np.broadcast_to([[[6.0, np.inf]]], (100, 1, 2))
+    times = moved_s(phases, "users", np.full((100, 1), 7.0), Constant(1.0), [silent])
+    np.testing.assert_allclose(times, 11.0)
+    late = moved_s(phases, "users", np.full((100, 1), 7.0), Constant(30.0), [silent])
+    np.testing.assert_allclose(late, 37.0)
 
 
 def test_the_lattice_is_even_in_every_dimension_and_embedded() -> None:
