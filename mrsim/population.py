@@ -1,8 +1,9 @@
 """The client population: weighted points, their random coordinates, and when each sees a change of an answer.
 
-A stratum is cohort x resolver class x client class. It holds a fixed number K of points, a rank-1 lattice over the
-random inputs of one client with one random shift per trial, stratum and dimension; a point weighs share / K. Nothing of
-a stratum depends on any other stratum. The engine knows nothing of it: clients change nothing of what breaks or heals.
+A stratum is cohort x resolver class x client class. It holds a fixed number K of points (four times as many where old
+answers have a heavy tail), a rank-1 lattice over the random inputs of one client with one random shift per trial,
+stratum and dimension; a point weighs share / K. Nothing of a stratum depends on any other stratum. The engine knows
+nothing of it: clients change nothing of what breaks or heals.
 
 References
 ----------
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 
 GENERATING_VECTOR = (1, 182667, 469891, 498753, 110745, 446247, 250185, 118627, 245333, 283199)
 """Head of the embedded lattice's generating vector (Cools, Kuo and Nuyens 2006), built for up to 2**20 points."""
+
+TAIL_FACTOR = 4
+"""A stratum of resolvers that overstay holds so many times the points: its few points decide far client quantiles."""
 
 GOLDEN = 0.6180339887498949
 """Rotation of a coordinate from one change to the next (golden ratio, the most even of rotations)."""
@@ -128,7 +132,8 @@ class Population:
             layout = _cohort_points(name, cohort, start)
             self.cohorts[name] = layout
             start = layout.columns.stop
-            self._lattices.setdefault(cohort.points, lattice(cohort.points))
+            for stratum in layout.strata:
+                self._lattices.setdefault(stratum.points, lattice(stratum.points))
         self.points = start
         parts = [layout.weight for layout in self.cohorts.values()]
         self.weight: Floats = np.concatenate(parts) if parts else np.zeros(0)
@@ -152,9 +157,10 @@ def _cohort_points(name: str, cohort: Cohort, start: int) -> CohortPoints:
             class_share = cohort.class_shares.get(client_name, 0.0) if cohort.class_shares else equal
             share = cohort.share * resolver.share * class_share
             stream = f"population/{name}/{resolver_name}/{client_name}"
-            strata.append(Stratum(name, resolver, client, stream, share, first, cohort.points))
-            weights.append(np.full(cohort.points, share / cohort.points))
-            first += cohort.points
+            points = cohort.points * (TAIL_FACTOR if resolver.overstay is not None else 1)
+            strata.append(Stratum(name, resolver, client, stream, share, first, points))
+            weights.append(np.full(points, share / points))
+            first += points
     columns = slice(start, start + first)
     return CohortPoints(name, cohort.near, tuple(strata), np.concatenate(weights), columns, cohort.share)
 

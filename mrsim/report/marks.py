@@ -26,6 +26,10 @@ _ROUND = (1.0, 2.0, 5.0)
 _OVER = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1}
 
 
+LONGEST_NAMES = 30
+"""Letters of studies' names that a budget's line has room for."""
+
+
 def studies(ax: Axes) -> int:
     """Return how many studies these axes show already."""
     return sum(line.get_gid() == STUDY for line in ax.lines)
@@ -86,15 +90,12 @@ def budget_line(ax: Axes, at: float, text: str, whose: str) -> None:
         Name of the study in the legend.
     """
     drawn = {note.get_gid(): note for note in ax.texts if str(note.get_gid()).startswith("budget ")}
-    several = studies(ax) > 1
-    if studies(ax) == 2:
-        first = next(str(line.get_label()) for line in ax.lines if line.get_gid() == STUDY)
-        for note in drawn.values():
-            if ": " not in note.get_text():
-                note.set_text(f"{first}: {note.get_text()}")
     known = drawn.get(f"budget {text}")
     if known is not None:
-        known.set_text(f"{known.get_text().rpartition(': ')[0]}, {whose}: {text}")
+        known.set_label(f"{known.get_label()}\n{whose}")
+    for gid, note in drawn.items():
+        note.set_text(_whose(str(note.get_label())[1:].split("\n"), studies(ax)) + str(gid).removeprefix("budget "))
+    if known is not None:
         return
     places = [_place(ax, float(np.asarray(line.get_xdata())[0])) for line in ax.lines if _is_budget(line)]
     place = _place(ax, at)
@@ -102,7 +103,7 @@ def budget_line(ax: Axes, at: float, text: str, whose: str) -> None:
     before_it = (place > 0.08) != (near % 2 == 1)
     ax.axvline(at, color=_BLACK, linestyle="--", linewidth=1, gid=f"budget {text}")
     note = ax.annotate(
-        f"{whose}: {text}" if several else text,
+        _whose([whose], studies(ax)) + text,
         (at, 0.5 if near < 2 else 0.2),
         xycoords=("data", "axes fraction"),
         xytext=(-3 if before_it else 3, 0),
@@ -113,6 +114,16 @@ def budget_line(ax: Axes, at: float, text: str, whose: str) -> None:
         fontsize="small",
     )
     note.set_gid(f"budget {text}")
+    # An underscore keeps it out of the legend.
+    note.set_label(f"_{whose}")
+
+
+def _whose(names: list[str], studies_drawn: int) -> str:
+    """Return whose a budget is, to be written before it: nothing if it is everybody's, a number if names are long."""
+    if len(names) == studies_drawn:
+        return ""
+    joined = ", ".join(names)
+    return f"{joined if len(joined) <= LONGEST_NAMES else f'{len(names)} of {studies_drawn}'}: "
 
 
 def _is_budget(line: Any) -> bool:

@@ -77,7 +77,7 @@ def test_nobody_behind_honest_resolvers(service: str, op: str) -> None:
 
 
 def test_client_quantiles_are_as_coarse_as_the_preset_of_points_says() -> None:
-    """A stratum's points stand for its clients: nine in ten are right to 4 s, the far tail is late by up to a fifth.
+    """A stratum's points stand for its clients: nine in ten are right to 4 s, the far tail to 3 %.
 
     Both studies have the same outages: another seed moves these differences by 0.4 s and 0.6 % (one sigma).
     """
@@ -89,5 +89,4 @@ def test_client_quantiles_are_as_coarse_as_the_preset_of_points_says() -> None:
     ]
     (near, far), (near_fine, far_fine) = values
     assert near == pytest.approx(near_fine, abs=6.0)
-    assert far == pytest.approx(far_fine, rel=0.25)
-    assert far[0] == pytest.approx(far_fine[0], rel=0.10)
+    assert far == pytest.approx(far_fine, rel=0.05)

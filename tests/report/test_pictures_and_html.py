@@ -160,7 +160,13 @@ def test_budgets_of_several_studies_say_whose_they_are(results: Results) -> None
     plots.ecdf(other, "data_loss_s{store=orders-db}", ax, label="two")
     said = [text.get_text() for text in ax.texts]
     assert said.count("one: p50 < 1s") == 1
-    assert said.count("one, two: p99 < 2min") == 1
+    assert said.count("p99 < 2min") == 1, "what all have needs no name"
+    long = "stores.orders-db.commit={any: 1, of: [eu-west, ap-southeast]}"
+    plots.ecdf(other, "data_loss_s{store=orders-db}", ax, label=long)
+    plots.ecdf(results, "data_loss_s{store=orders-db}", ax, label=f"again, {long}")
+    said = [text.get_text() for text in ax.texts]
+    assert said.count("2 of 4: p50 < 1s") == 1, "a long name has no room"
+    assert said.count("p99 < 2min") == 1
     assert len([line for line in ax.lines if line.get_linestyle() == "--"]) == 2
 
 
