@@ -16,7 +16,7 @@ from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
-from multiprocessing import get_context
+from multiprocessing import connection, get_context, parent_process
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from mrsim.errors import MrsimError, SimulationError
@@ -157,7 +157,7 @@ class _Pool(ProcessPoolExecutor):
     """Worker processes that leave interruptions to their parent, and are not waited for when that leaves early."""
 
     def __init__(self, workers: int) -> None:
-        super().__init__(workers, mp_context=get_context("spawn"), initializer=_ignore_interruptions)
+        super().__init__(workers, mp_context=get_context("spawn"), initializer=_begin)
 
     def submit(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Hand out work; a process that this starts never sees an interruption, not even while it is starting."""
@@ -188,8 +188,17 @@ def _interruptions_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _ignore_interruptions() -> None:
+def _begin() -> None:
+    """Leave interruptions to the parent, and end with it, however it ends: a worker holds its own queue open."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_with(sentinel: int) -> None:
+    connection.wait([sentinel])
+    os._exit(1)
 
 
 def _drain(executor: Executor, job: bytes, left: deque[Task], ahead: int) -> Generator[Chunk, None, list[Task]]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -148,6 +150,41 @@ def test_an_interruption_does_not_wait_for_chunks_under_way() -> None:
     while active_children():
         assert time.monotonic() - asked < 10.0
         time.sleep(0.05)
+
+
+ORPHANS = """\
+import os, signal
+from mrsim.study.executors import _Pool
+if __name__ == "__main__":
+    with _Pool(2) as pool:
+        print(*{pool.submit(os.getpid).result() for _ in range(20)}, flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
+    path = tmp_path / "orphans.py"
+    path.write_text(ORPHANS)
+    said = tmp_path / "workers"
+    with said.open("w") as out:
+        there = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+        done = subprocess.run([sys.executable, str(path)], stdout=out, env=there, check=False)
+    assert done.returncode == -signal.SIGKILL
+    left = {int(pid) for pid in said.read_text().split()}
+    assert left
+    end = time.monotonic() + 60.0
+    while left and time.monotonic() < end:
+        left = {pid for pid in left if _runs(pid)}
+        time.sleep(0.05)
+    assert not left
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def test_workers_and_executor_exclude_each_other() -> None:
