@@ -428,15 +428,7 @@ class Terminal:
         self.master, slave = pty.openpty()
         command = [sys.executable, "-m", "mrsim", *map(str, arguments)]
         self.process = subprocess.Popen(
-            command,
-            stdin=slave,
-            stdout=slave,
-            stderr=slave,
-            cwd=ROOT,
-            env=environment(**more),
-            start_new_session=True,
-            # A shell's background jobs ignore Ctrl-C, and hand that down.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            command, stdin=slave, stdout=slave, stderr=slave, cwd=ROOT, env=environment(**more), start_new_session=True
         )
         os.close(slave)
         self.seen = ""
