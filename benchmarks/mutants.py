@@ -1,4 +1,4 @@
-"""Mutation testing of the engine and the measures, on a random sample: ``python -m benchmarks.mutants [NUMBER] [SEED]``.
+"""Mutation testing of engine and measures, on a random sample: ``python -m benchmarks.mutants [NUMBER] [SEED]``.
 
 mutmut changes one thing at a time in a copy of the repository, and the tests that reach it should fail. All mutants
 together would take days, so a sample of them is drawn. The share that was killed is printed with its interval, and the

@@ -7,8 +7,6 @@ nothing of it: clients change nothing of what breaks or heals.
 
 References
 ----------
-R. Cools, F. Y. Kuo, D. Nuyens, *Constructing embedded lattice rules for multivariate integration*, SIAM J. Sci. Comput.
-28(6), 2006 (generating vector ``exod2_base2_m20``).
 J. Jung, A. Berger, H. Balakrishnan, *Modeling TTL-based Internet caches*, INFOCOM 2003 (idle caches).
 """
 
@@ -21,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mrsim.entries import answers_old_s, life
+from mrsim.lattices import lattice
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,9 +30,6 @@ if TYPE_CHECKING:
     from mrsim.scenario.model import Scenario
 
     Floats = NDArray[np.float64]
-
-GENERATING_VECTOR = (1, 182667, 469891, 498753, 110745, 446247, 250185, 118627, 245333, 283199)
-"""Head of the embedded lattice's generating vector (Cools, Kuo and Nuyens 2006), built for up to 2**20 points."""
 
 TAIL_FACTOR = 4
 """A stratum of resolvers that overstay holds so many times the points: its few points decide far client quantiles."""
@@ -95,24 +91,6 @@ class CohortPoints:
         return self.columns.stop - self.columns.start  # type: ignore[no-any-return]
 
 
-def lattice(points: int) -> Floats:
-    """Return the first ``points`` points of the embedded lattice sequence, shape ``(dimensions, points)``, in [0, 1).
-
-    For a power of two it is the rank-1 lattice {j z / K}; the order by radical inverse makes the first K points of a
-    larger lattice the lattice of K points, and keeps other numbers of points even.
-    """
-    index = np.arange(points, dtype=np.uint64)
-    radical = np.zeros(points)
-    scale = 0.5
-    while index.any():
-        radical += scale * (index & np.uint64(1))
-        index >>= np.uint64(1)
-        scale *= 0.5
-    vector = np.array(GENERATING_VECTOR[: len(Dimension)], dtype=np.float64)
-    product = vector[:, None] * radical[None, :]
-    return np.asarray(product - np.floor(product))
-
-
 class Population:
     """Static layout of all client points of a scenario.
 
@@ -133,7 +111,7 @@ class Population:
             self.cohorts[name] = layout
             start = layout.columns.stop
             for stratum in layout.strata:
-                self._lattices.setdefault(stratum.points, lattice(stratum.points))
+                self._lattices.setdefault(stratum.points, lattice(stratum.points, len(Dimension)))
         self.points = start
         parts = [layout.weight for layout in self.cohorts.values()]
         self.weight: Floats = np.concatenate(parts) if parts else np.zeros(0)

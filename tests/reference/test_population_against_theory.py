@@ -14,7 +14,8 @@ import pytest
 from numpy.typing import NDArray
 
 from mrsim.distributions import Constant, Exponential, Pareto
-from mrsim.population import Dimension, endpoint_seen_s, entry_life_s, lattice, moved_s, seen_s
+from mrsim.lattices import lattice
+from mrsim.population import TAIL_FACTOR, Dimension, endpoint_seen_s, entry_life_s, moved_s, seen_s
 from mrsim.rng import Draws
 from mrsim.scenario.clients import ClientClass, ResolverClass
 from tests.measure import populations
@@ -126,7 +127,7 @@ def test_no_client_follows_a_change_before_it_and_order_is_kept(kind: dict[str, 
     changes[::3, 3] = np.inf
     outages = [np.tile([90.0, 190.0], (200, 1, 1))] * 4
     times = seen_s(phases, "users", changes, 60.0, outages)
-    assert times.shape == (200, 4, 32)
+    assert times.shape == (200, 4, 32 * (TAIL_FACTOR if "overstay" in kind else 1))
     assert np.all(times >= changes[:, :, None])
     assert np.all(np.diff(times[:, :3], axis=1) >= 0)
     assert np.all(np.isinf(times[::3, 3]))
@@ -195,9 +196,9 @@ def test_pools_stay_where_routes_led_until_their_connections_break() -> None:
 
 def test_the_lattice_is_even_in_every_dimension_and_embedded() -> None:
     for points in (8, 32, 128):
-        for row in lattice(points):
+        for row in lattice(points, len(Dimension)):
             np.testing.assert_allclose(np.sort(row), np.arange(points) / points, atol=1e-12)
-    np.testing.assert_array_equal(lattice(64)[:, :32], lattice(32))
+    np.testing.assert_array_equal(lattice(64, 9)[:, :32], lattice(32, 9))
 
 
 def test_twice_the_points_leave_the_quantiles_in_place() -> None:
