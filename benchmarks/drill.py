@@ -14,6 +14,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from mrsim import distributions as dist
+from mrsim.population import TAIL_FACTOR
 
 if TYPE_CHECKING:
     from mrsim.scenario.clients import ClientClass, Cohort, ResolverClass
@@ -251,7 +252,8 @@ def _stratum(
     within = 1.0 / len(cohort.classes) if share is None else share
     return Stratum(
         cohort=name,
-        points=cohort.points,
+        # As many clients as mrsim's: a peer that gets by with fewer would do less work for coarser answers.
+        points=cohort.points * (TAIL_FACTOR if resolver.overstay is not None else 1),
         weight=cohort.share * resolver.share * within,
         resolver_life_s=life,
         lookups_per_s=float("inf") if resolver.lookups == "busy" else resolver.lookups,
