@@ -51,7 +51,7 @@ def main(number: int = 150, seed: int = 1) -> None:
     """Test a sample of mutants and report it."""
     place = copy()
     print(f"copy: {place}", flush=True)
-    run(place, ["mrsim.measure.splitbrain.*"])
+    run(place, ["mrsim.measure.splitbrain.x__written__mutmut_1"])
     everything = codes(place)
     chosen = random.Random(seed).sample(sorted(everything), number)
     run(place, chosen)
