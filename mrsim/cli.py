@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from mrsim.calibrate.commands import register
+from mrsim.commands.calibrate import calibrate_command
 from mrsim.commands.check import register_check
 from mrsim.commands.compare import register_compare
 from mrsim.commands.interruptions import Interruptions
 from mrsim.commands.options import INTERRUPTED, PATH, SEED, SET, TRIAL, study_options
 from mrsim.commands.precision import precision_options, run_until
+from mrsim.commands.score import register_score
 from mrsim.commands.sensitivity import register_sensitivity
 from mrsim.commands.solve import register_solve
 from mrsim.commands.sweep import register_sweep
@@ -386,7 +387,8 @@ def _readable(path: Path) -> None:
         raise CommandError(message)
 
 
-register(commands, study_options, _load, _study)
+commands.add_command(calibrate_command)
+register_score(commands, _load, _study)
 register_check(commands, _scenario_files, _load_all, _growing)
 register_compare(commands, _load, _study)
 register_sweep(commands, _load, _study)

@@ -103,8 +103,9 @@ def score_text(score: Score, *, width: int = DEFAULT_WIDTH, colour: bool = False
     """Return the report of a score: the sentence first, then a table per column."""
     page = Page(width, colour=colour)
     page.line(score.sentence)
+    scenario = "; ".join([score.scenario, *score.settings])
     page.line(
-        f"{score.scenario}: {score.trials} trials, seed {score.seed}; verdict: {score.verdict}. A band holds the "
+        f"{scenario}: {score.trials} trials, seed {score.seed}; verdict: {score.verdict}. A band holds the "
         "middle of the trials; PIT is the share of trials below a drill (uniform from 0 to 1 if the scenario is right)."
     )
     for column in score.columns:
@@ -164,9 +165,9 @@ def score_document(score: Score) -> dict[str, Any]:
     return _document(asdict(score) | {"format": FORMAT, "mrsim": __version__})
 
 
-def json_of(document: dict[str, Any]) -> bytes:
+def json_of(document: dict[str, Any]) -> str:
     """Return JSON data as strict JSON."""
-    return (json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _document(entries: dict[str, Any]) -> dict[str, Any]:

@@ -153,6 +153,8 @@ class Score:
         Number of drills.
     columns
         One per column of the record.
+    settings
+        What was set in the scenario, such as ``dns.shop.ttl=30s``.
     """
 
     verdict: Verdict
@@ -162,6 +164,7 @@ class Score:
     seed: int
     drills: int
     columns: tuple[ColumnScore, ...]
+    settings: tuple[str, ...] = ()
 
 
 def score(
@@ -212,7 +215,8 @@ def score_results(results: Results, drills: Drills) -> Score:
     rejected = holm([one.p_value for one in columns], ALPHA)
     verdict = _verdict(columns, rejected)
     sentence = _sentence(verdict, columns, rejected, len(drills.names))
-    return Score(verdict, sentence, results.scenario.name, results.n, results.seed, len(drills.names), columns)
+    name, settings = results.scenario.name, tuple(map(str, results.scenario.settings))
+    return Score(verdict, sentence, name, results.n, results.seed, len(drills.names), columns, settings)
 
 
 def _column(results: Results, names: tuple[str, ...], observed: Observed, alpha: float) -> ColumnScore:

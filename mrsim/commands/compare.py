@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from mrsim.commands.delivery import deliver
 from mrsim.commands.options import INTERRUPTED, PATH, SET, option_reader, study_options
 
 if TYPE_CHECKING:
@@ -92,8 +93,8 @@ def _compare(
     plot_path: Path | None,
 ) -> int:
     from mrsim.report.comparison import comparison_json, comparison_report
-    from mrsim.report.outputs import Outputs, write_named
-    from mrsim.report.terminal import page_of
+    from mrsim.report.comparison_plots import comparison_pictures
+    from mrsim.report.outputs import Outputs
     from mrsim.rng import fresh_seed
     from mrsim.study.asked import measuring
     from mrsim.study.compare import assembled, labels_of
@@ -113,15 +114,10 @@ def _compare(
             return INTERRUPTED
         studies.append(results)
     comparison = assembled(scenarios, studies, labels_of(scenarios), metrics)
-    try:
-        if outputs.json is not None:
-            write_named(outputs.json, comparison_json(comparison).encode())
-        if outputs.plots is not None:
-            from mrsim.report.comparison_plots import comparison_pictures
-
-            for name, png in comparison_pictures(comparison):
-                write_named(outputs.plots / name, png)
-    finally:
-        width, colour = page_of(sys.stdout)
-        click.echo(comparison_report(comparison, width=width, colour=colour), nl=False)
+    deliver(
+        partial(comparison_report, comparison),
+        [(outputs.json, partial(comparison_json, comparison))],
+        outputs.plots,
+        partial(comparison_pictures, comparison),
+    )
     return 0

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from mrsim.commands.delivery import deliver
 from mrsim.commands.options import (
     INTERRUPTED,
     PATH,
@@ -126,9 +127,9 @@ def _sensitivity(
     json_path: Path | None,
     plot_path: Path | None,
 ) -> int:
-    from mrsim.report.outputs import Outputs, write_named
+    from mrsim.report.outputs import Outputs
     from mrsim.report.sensitivity import sensitivity_json, sensitivity_report
-    from mrsim.report.terminal import page_of
+    from mrsim.report.sensitivity_plots import sensitivity_pictures
     from mrsim.rng import fresh_seed
     from mrsim.study.sensitivity import analyse, answer_asked, named
 
@@ -142,15 +143,10 @@ def _sensitivity(
     except Stopped:
         click.echo("mrsim: interrupted: nothing was found yet", err=True)
         return INTERRUPTED
-    try:
-        if outputs.json is not None:
-            write_named(outputs.json, sensitivity_json(found).encode())
-        if outputs.plots is not None:
-            from mrsim.report.sensitivity_plots import sensitivity_pictures
-
-            for name, png in sensitivity_pictures(found):
-                write_named(outputs.plots / name, png)
-    finally:
-        width, colour = page_of(sys.stdout)
-        click.echo(sensitivity_report(found, width=width, colour=colour), nl=False)
+    deliver(
+        partial(sensitivity_report, found),
+        [(outputs.json, partial(sensitivity_json, found))],
+        outputs.plots,
+        partial(sensitivity_pictures, found),
+    )
     return 0

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from mrsim.commands.delivery import deliver
 from mrsim.commands.options import (
     INTERRUPTED,
     PATH,
@@ -101,9 +102,8 @@ def _solve(
     workers: int | None,
     json_path: Path | None,
 ) -> int:
-    from mrsim.report.outputs import Outputs, write_named
+    from mrsim.report.outputs import Outputs
     from mrsim.report.solution import solution_json, solution_report
-    from mrsim.report.terminal import page_of
     from mrsim.rng import fresh_seed
     from mrsim.study.asked import limit_asked
     from mrsim.study.solve import search
@@ -117,10 +117,5 @@ def _solve(
     except Stopped:
         click.echo("mrsim: interrupted: nothing was found yet", err=True)
         return INTERRUPTED
-    try:
-        if json_path is not None:
-            write_named(json_path, solution_json(found).encode())
-    finally:
-        width, colour = page_of(sys.stdout)
-        click.echo(solution_report(found, width=width, colour=colour), nl=False)
+    deliver(partial(solution_report, found), [(json_path, partial(solution_json, found))])
     return _EXIT[found.outcome]

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from mrsim.commands.delivery import deliver
 from mrsim.commands.options import INTERRUPTED, PATH, option_reader, study_options
 
 if TYPE_CHECKING:
     from mrsim.commands.options import Load, Study
-    from mrsim.study.sweep import Sweep
     from mrsim.study.varied import Axis
 
 _CODES = "Exit codes: 0 swept, 2 usage, or a point that is no valid scenario, 4 internal error, 130 interrupted."
@@ -81,8 +81,8 @@ def _sweep(
     plot_path: Path | None,
 ) -> int:
     from mrsim.report.outputs import Outputs
-    from mrsim.report.sweep import sweep_report
-    from mrsim.report.terminal import page_of
+    from mrsim.report.sweep import sweep_json, sweep_report
+    from mrsim.report.sweep_plots import sweep_pictures
     from mrsim.rng import fresh_seed
     from mrsim.study.asked import as_asked, measuring
     from mrsim.study.sweep import Point, Sweep, columns_asked, grid
@@ -101,27 +101,13 @@ def _sweep(
         points.append(Point(values, as_asked(results, variant)))
     if points:
         found = Sweep(axes, tuple(points), metrics=columns_asked(scenario, metrics))
-        try:
-            _write(found, csv_path, outputs.json, outputs.plots)
-        finally:
-            width, colour = page_of(sys.stdout)
-            click.echo(sweep_report(found, width=width, colour=colour), nl=False)
+        deliver(
+            partial(sweep_report, found),
+            [(csv_path, lambda: str(found.frame.to_csv(index=False))), (outputs.json, partial(sweep_json, found))],
+            outputs.plots,
+            partial(sweep_pictures, found),
+        )
     if interrupted:
         click.echo(f"mrsim: interrupted: {len(points)} of {len(places)} points were finished", err=True)
         return INTERRUPTED
     return 0
-
-
-def _write(found: Sweep, csv_path: Path | None, json_path: Path | None, plot_path: Path | None) -> None:
-    from mrsim.report.outputs import write_named
-    from mrsim.report.sweep import sweep_json
-
-    if csv_path is not None:
-        write_named(csv_path, found.frame.to_csv(index=False).encode())
-    if json_path is not None:
-        write_named(json_path, sweep_json(found).encode())
-    if plot_path is not None:
-        from mrsim.report.sweep_plots import sweep_pictures
-
-        for name, png in sweep_pictures(found):
-            write_named(plot_path / name, png)

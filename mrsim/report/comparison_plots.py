@@ -167,7 +167,7 @@ def paired_differences(comparison: Comparison, column: str | None = None, ax: Ax
         unit, scale = "", 1.0
     for each, values in zip(chosen, finite, strict=True):
         shares = np.arange(1, len(values) + 1) / each.pairs.n
-        colour = _COLOURS[comparison.labels.index(each.label) % len(_COLOURS)]
+        colour = plots.COLOURS[comparison.labels.index(each.label) % len(plots.COLOURS)]
         ax.step(values / scale, shares, where="post", color=colour, label=short(each.label))
     ax.axvline(0.0, color=plots.GREY, linewidth=1)
     ax.set_ylim(0, 1.02)
@@ -178,10 +178,6 @@ def paired_differences(comparison: Comparison, column: str | None = None, ax: Ax
     ax.grid(visible=True, alpha=0.25)
     ax.legend(loc="best", framealpha=0.9, edgecolor="none")
     return ax
-
-
-_COLOURS = (plots.BLUE, plots.RED, plots.GREEN, plots.PURPLE, plots.ORANGE, plots.SKY)
-"""By posture, in the order in which the other pictures take them."""
 
 
 def comparison_pictures(comparison: Comparison) -> Iterator[tuple[str, bytes]]:

@@ -6,9 +6,9 @@ from html import escape
 from math import ceil, isfinite, log10
 
 from mrsim.report.numbers import duration
+from mrsim.report.plots import COLOURS, RED
 from mrsim.trace import AckSpan, Trace
 
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _WIDTH, _LEFT, _ROW, _BAR, _HEAD = 760.0, 170.0, 26.0, 14.0, 22.0
 _TICKS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 43200, 86400)
 
@@ -50,7 +50,7 @@ def lanes_svg(trace: Trace) -> str:
             x = _x(event.at_s, start, end)
             label = escape(f"{event.kind} {event.subject} at {duration(event.at_s)}")
             parts.append(
-                f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{_HEAD - 4:g}" y2="{height:g}" stroke="#D55E00" '
+                f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{_HEAD - 4:g}" y2="{height:g}" stroke="{RED}" '
                 f'stroke-dasharray="4 3"><title>{label}</title></line>'
             )
     return "".join([*parts, "</svg>"])
@@ -70,7 +70,7 @@ def _x(at_s: float, start: float, end: float) -> float:
 
 
 def _bars(span: AckSpan, name: str, start: float, end: float, y: float) -> list[str]:
-    colour = _COLOURS[span.history % len(_COLOURS)]
+    colour = COLOURS[span.history % len(COLOURS)]
     bars = []
     pieces = ((span.start_s, span.acked_until_s, 1.0, ""), (span.acked_until_s, span.end_s, 0.35, ", in doubt"))
     for left, right, opacity, note in pieces:

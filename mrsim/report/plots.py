@@ -43,6 +43,9 @@ BLUE, ORANGE, GREEN, RED, PURPLE, SKY, YELLOW, GREY, BLACK = (
 )
 """Colours that people with any kind of colour vision tell apart (M. Okabe, K. Ito, *Color Universal Design*, 2008)."""
 
+COLOURS = (BLUE, RED, GREEN, PURPLE, ORANGE, SKY)
+"""In the order in which lines, postures and histories take them."""
+
 _PHASE_STYLE: dict[str, tuple[str, str]] = {
     "detection": (BLUE, ""),
     "decision": (ORANGE, ""),
@@ -50,9 +53,6 @@ _PHASE_STYLE: dict[str, tuple[str, str]] = {
     "data_wait": (SKY, "//"),
     "promotion": (GREEN, ""),
     "restore": (GREEN, "//"),
-    "drain": (YELLOW, "//"),
-    "relocation": (PURPLE, "//"),
-    "verification": (ORANGE, "//"),
     "propagation": (SKY, ""),
     "reconnect": (PURPLE, ""),
     "repair": (YELLOW, ""),
@@ -278,7 +278,7 @@ def _line_width(before: int) -> float:
 def _next_colour(ax: Axes) -> str:
     """Return the first colour that no line on these axes has."""
     used = {line.get_color() for line in ax.lines}
-    return next((colour for colour in (BLUE, RED, GREEN, PURPLE, ORANGE, SKY) if colour not in used), BLACK)
+    return next((colour for colour in COLOURS if colour not in used), BLACK)
 
 
 def _unit_of(ax: Axes, kind: str, largest: float) -> tuple[str, float]:

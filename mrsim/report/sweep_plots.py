@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from mrsim.study.sweep import Quantity, Sweep
 
-_COLOURS = (plots.BLUE, plots.RED, plots.GREEN, plots.PURPLE, plots.ORANGE, plots.SKY)
-MOST_LINES = len(_COLOURS)
+MOST_LINES = len(plots.COLOURS)
+"""Lines of a picture that can be told apart."""
 
 
 def sweep_lines(sweep: Sweep, quantity: Quantity | None = None, ax: Axes | None = None) -> Axes:
@@ -53,7 +53,7 @@ def sweep_lines(sweep: Sweep, quantity: Quantity | None = None, ax: Axes | None 
     numbers = first.numbers()
     steps = numbers if numbers is not None else [float(i) for i in range(len(first.levels))]
     scale, unit = _scale(sweep, quantity)
-    for before, (others, colour) in enumerate(zip(rest, _COLOURS, strict=False)):
+    for before, (others, colour) in enumerate(zip(rest, plots.COLOURS, strict=False)):
         ends = np.array([_ends(sweep, (level, *others), quantity) for level in first.levels]) / scale
         x, middle, low, high = np.array(steps), ends[:, 0], ends[:, 1], ends[:, 2]
         order = np.argsort(x)

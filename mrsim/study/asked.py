@@ -31,10 +31,7 @@ def limit_asked(scenario: Scenario, text: str) -> Budget:
     """
     match = _KEY_AND_LIMIT.fullmatch(text)
     key, limit = match.groups() if match else (text, "")
-    try:
-        return parse_budget(key, limit, _names(scenario))
-    except ValueError as error:
-        raise ScenarioError([Problem(str(error), hint=getattr(error, "hint", ""))], text) from error
+    return _parsed(scenario, key, limit, text)
 
 
 def column_asked(scenario: Scenario, text: str) -> str:
@@ -56,15 +53,24 @@ def quantity_asked(scenario: Scenario, text: str) -> Budget:
     ScenarioError
         With what is wrong, and the way out.
     """
-    metric = BY_NAME.get(text.partition("{")[0].strip())
-    limit = _ANY_LIMIT[metric.kind if metric else "duration"].partition(" ")[2]
+    limit = _any_limit(text).partition(" ")[2]
     return limit_asked(scenario, f"{text.strip()} {limit}").model_copy(update={"level": "off"})
 
 
 def _metric_asked(scenario: Scenario, text: str) -> Budget:
+    return _parsed(scenario, text, _any_limit(text), text)
+
+
+def _any_limit(text: str) -> str:
+    """Return a limit that the grammar takes for a metric, for want of one that was asked for."""
     metric = BY_NAME.get(text.partition("{")[0].strip())
+    return _ANY_LIMIT[metric.kind if metric else "duration"]
+
+
+def _parsed(scenario: Scenario, key: str, limit: str, text: str) -> Budget:
+    """Return a budget of a scenario; what is wrong with it is said of the text as it was given."""
     try:
-        return parse_budget(text, _ANY_LIMIT[metric.kind if metric else "duration"], _names(scenario))
+        return parse_budget(key, limit, _names(scenario))
     except ValueError as error:
         raise ScenarioError([Problem(str(error), hint=getattr(error, "hint", ""))], text) from error
 

@@ -20,7 +20,7 @@ ONLY_IN = {
     "ruamel": ("mrsim/scenario/loader.py",),
     "random": (),
     "secrets": (),
-    "click": ("mrsim/cli.py", "mrsim/commands/", "mrsim/calibrate/commands.py"),
+    "click": ("mrsim/cli.py", "mrsim/commands/"),
 }
 LAZY_ONLY = ("matplotlib", "scipy")
 MAX_FUNCTION_LINES = 60

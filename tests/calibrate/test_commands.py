@@ -94,6 +94,17 @@ def test_a_score_says_what_so_few_drills_can_tell(folder: Path) -> None:
     assert done.stdout == mrsim(*arguments, "--workers", "2", cwd=folder).stdout
 
 
+def test_a_score_of_a_changed_scenario_says_what_was_set(folder: Path) -> None:
+    few = ("--trials", "64", "--seed", "7", "--workers", "1", "--json", "score.json")
+    done = mrsim(
+        "score", "scenario.yaml", "drills.csv", "--set", "stores.orders-db.failover.promote.takes=1h", *few, cwd=folder
+    )
+    assert (done.returncode, done.stderr) == (1, ""), "promotions of an hour foretell no drill of eight minutes"
+    assert "bookstore-three-region; stores.orders-db.failover.promote.takes=1h: 64 trials" in done.stdout
+    document = json.loads((folder / "score.json").read_text())
+    assert document["settings"] == ["stores.orders-db.failover.promote.takes=1h"]
+
+
 def test_a_score_that_contradicts_is_exit_code_1(folder: Path) -> None:
     (folder / "drills.csv").write_text("rto_write_min\n" + "90\n" * 5)
     done = mrsim("score", "scenario.yaml", "drills.csv", "--trials", "200", "--seed", "1", cwd=folder)
