@@ -210,7 +210,7 @@ def run_command(
         click.echo(run_report(results, width=width, colour=colour, assumptions=assumptions), nl=False, err=as_json)
         click.echo(known, nl=False, err=as_json)
     if interrupted:
-        return _say(f"interrupted: the report covers the {len(results.trials)} trials that were finished", INTERRUPTED)
+        return _say(f"interrupted: the report covers the {results.n} trials that were finished", INTERRUPTED)
     return exit_code(results.checks)
 
 

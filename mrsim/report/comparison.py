@@ -210,7 +210,7 @@ def largest_difference(comparison: Comparison) -> tuple[Contrast, int] | None:
             with np.errstate(invalid="ignore"):
                 distance = np.nan_to_num(np.abs(pairs.b[0] - pairs.a[0]), nan=0.0, posinf=inf)
             if pairs.left_out == 0 and distance.any():
-                return contrast, int(comparison.studies[0].trials.index[int(np.argmax(distance))])
+                return contrast, int(comparison.studies[0].numbers[int(np.argmax(distance))])
     return None
 
 

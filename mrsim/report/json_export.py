@@ -49,7 +49,7 @@ def document(results: Results) -> dict[str, Any]:
         "provenance": results.provenance,
         "horizon_s": scenario.horizon,
         "checks": [check_json(check) for check in results.checks],
-        "metrics": [_metric(results, str(column)) for column in results.trials.columns if metric_of(str(column))],
+        "metrics": [_metric(results, column) for column in results.columns if metric_of(column)],
         "phases": [finite(asdict(table)) for table in phase_tables(results)],
         "faults": faults,
         "assumptions": [entry.model_dump() for entry in assumption_rows(scenario.assumptions)],

@@ -160,7 +160,7 @@ def loss_rows(results: Results) -> list[tuple[str, QuantileRow]]:
     for store in results.scenario.stores:
         for metric, label in (("data_loss_s", "in all"), ("data_loss_at_fault_s", "acknowledged before the fault")):
             column = column_name(metric, {"store": store})
-            if column in results.trials:
+            if column in results.columns:
                 rows.append((store, quantile_row(results, column, label)))
     return rows
 
@@ -172,7 +172,7 @@ def ledger_rows(results: Results) -> list[tuple[str, list[LedgerRow]]]:
         rows = []
         for metric in LEDGER:
             column = column_name(metric, {"store": store})
-            if column in results.trials:
+            if column in results.columns:
                 sample = results.sample(column)
                 label = metric.removesuffix("_writes").replace("_", " ").replace("in doubt", "in doubt,")
                 rows.append(LedgerRow(column, label, estimate(sample, "mean"), estimate(_whether(sample), "trials")))
@@ -194,7 +194,7 @@ def flag_rows(results: Results) -> list[tuple[str, list[FlagRow]]]:
 def latency_rows(results: Results) -> list[tuple[str, str, Estimate]]:
     """Return service, cohort and the mean latency of a write while nothing is wrong."""
     rows = []
-    for column in results.trials.columns:
+    for column in results.columns:
         metric, labels = split_column(str(column))
         if metric == "write_latency_s":
             rows.append((labels["service"], labels["from"], estimate(results.sample(str(column)), "mean")))
@@ -240,8 +240,8 @@ def replay_trial(results: Results) -> tuple[int, str]:
             values = results.values_of(row.column)
             if np.isfinite(values).any():
                 worst = int(np.nanargmax(np.where(np.isinf(values), np.nan, values)))
-                return int(results.trials.index[worst]), f"the slowest trial of {table.service} {table.op}"
-    return int(results.trials.index[0]), "the first trial"
+                return int(results.numbers[worst]), f"the slowest trial of {table.service} {table.op}"
+    return int(results.numbers[0]), "the first trial"
 
 
 def _comfort(check: Check) -> tuple[int, float]:
@@ -266,15 +266,15 @@ def default_column(results: Results, metric: str) -> str:
     ResultsError
         If there is none; the message names what there is.
     """
-    if metric in results.trials.columns:
+    if metric in results.columns:
         return metric
     row = BY_NAME.get(metric)
     if row is not None:
         budgeted = [budget.column for budget in results.scenario.budgets if budget.metric == row.name]
-        measured = [str(column) for column in results.trials.columns if split_column(str(column))[0] == row.name]
+        measured = [column for column in results.columns if split_column(column)[0] == row.name]
         middle = [column for column in measured if split_column(column)[1].get("clients") in (None, TAIL_CLIENTS)]
         for column in (*budgeted, *middle, *measured):
-            if column in results.trials.columns:
+            if column in results.columns:
                 return column
     return results.column_of(metric)
 
@@ -315,15 +315,15 @@ def _flags(results: Results, store: str) -> Iterator[FlagRow]:
     for flag, label, length in _FLAGS:
         lengths = column_name(length, {"store": store}) if length else ""
         column = column_name(flag, {"store": store}) if flag else lengths
-        if column not in results.trials:
+        if column not in results.columns:
             continue
         sample = results.sample(column)
         if sample.n == 0:
             continue
-        happened = results.trials[column].to_numpy() > 0
+        happened = results.values_of(column) > 0
         quantiles = {}
-        if lengths in results.trials and happened.any():
-            some = Sample.of(results.trials[lengths].to_numpy()[happened], results.status_of(lengths)[happened])
+        if lengths in results.columns and happened.any():
+            some = Sample.of(results.values_of(lengths)[happened], results.status_of(lengths)[happened])
             quantiles = {quantile: estimate(some, quantile) for quantile in ("p50", "p95")}
         yield FlagRow(label, estimate(_whether(sample), "trials"), int(happened.sum()), quantiles)
 
@@ -336,7 +336,7 @@ def _whether(sample: Sample) -> Sample:
 
 def _services(results: Results) -> set[tuple[str, str]]:
     pairs = set()
-    for column in results.trials.columns:
+    for column in results.columns:
         metric, labels = split_column(str(column))
         if metric == "rto_s":
             pairs.add((labels["service"], labels["op"]))
@@ -351,7 +351,7 @@ def _order(results: Results, pair: tuple[str, str]) -> tuple[int, str]:
 def _client_rows(results: Results, metric: str, service: str, op: str) -> list[QuantileRow]:
     """Return one row per client quantile that was measured: those of every table and those that budgets name."""
     found = []
-    for column in results.trials.columns:
+    for column in results.columns:
         name, labels = split_column(str(column))
         if name == metric and labels["service"] == service and labels["op"] == op:
             found.append((labels["of"] != "affected", float(labels["clients"].removesuffix("%")), str(column), labels))
@@ -365,13 +365,13 @@ def _client_rows(results: Results, metric: str, service: str, op: str) -> list[Q
 def _differing(results: Results, rows: list[QuantileRow], durable: list[QuantileRow]) -> float:
     """Return the share of trials in which recovery and durable recovery are not the same for some client quantile."""
     names = {row.label: row.column for row in rows}
-    differs = np.zeros(len(results.trials), dtype=bool)
+    differs = np.zeros(results.n, dtype=bool)
     for row in durable:
         if row.label in names:
-            one, other = (results.trials[column].to_numpy() for column in (names[row.label], row.column))
+            one, other = (results.values_of(column) for column in (names[row.label], row.column))
             differs |= ~((one == other) | (np.isnan(one) & np.isnan(other)))
     return float(np.mean(differs)) if len(differs) else 0.0
 
 
 def _maybe(results: Results, column: str, aggregation: str) -> Estimate | None:
-    return estimate(results.sample(column), aggregation) if column in results.trials else None
+    return estimate(results.sample(column), aggregation) if column in results.columns else None

@@ -25,12 +25,12 @@ class Chunk:
     measures
         Their columns, episodes and curves.
     faults_began, faults_with_effect
-        Per fault of the scenario: in how many of the trials it began, and had any effect; shape ``(faults,)``.
+        Per trial and fault of the scenario: whether it began, and had any effect; shape ``(count, faults)``.
     """
 
     measures: Measures
-    faults_began: NDArray[np.int64]
-    faults_with_effect: NDArray[np.int64]
+    faults_began: NDArray[np.bool_]
+    faults_with_effect: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Collected:
     curves, curve_times_s
         Shape ``(N, G)`` each, and ``(G,)``.
     faults_began, faults_with_effect
-        As in :class:`Chunk`, over all trials.
+        Per fault of the scenario: in how many of the trials it began, and had any effect; shape ``(faults,)``.
     """
 
     trial: NDArray[np.int64]
@@ -66,12 +66,14 @@ class Collected:
 
 
 class _Block(NamedTuple):
-    """What is kept of a chunk: shape ``(columns, count)``, and ``(curves, count, G)``."""
+    """What is kept of a chunk: shape ``(columns, count)``, ``(curves, count, G)``, and ``(faults,)``."""
 
     values: NDArray[np.float64]
     status: NDArray[np.int8]
     curves: NDArray[np.float32]
     episodes: dict[str, NDArray[Any]]
+    began: NDArray[np.int64]
+    with_effect: NDArray[np.int64]
 
 
 class Collector:
@@ -83,8 +85,6 @@ class Collector:
         self._status_columns: tuple[str, ...] = ()
         self._curves: tuple[str, ...] = ()
         self._curve_times_s = np.empty(0)
-        self._began = np.zeros(0, dtype=np.int64)
-        self._with_effect = np.zeros(0, dtype=np.int64)
         self.done = 0
         """Number of trials that have arrived."""
 
@@ -101,8 +101,6 @@ class Collector:
         if not self._columns:
             self._columns, self._status_columns, self._curves = shape
             self._curve_times_s = np.asarray(measures.curve_times_s, dtype=np.float64)
-            self._began = np.zeros(len(chunk.faults_began), dtype=np.int64)
-            self._with_effect = np.zeros(len(chunk.faults_with_effect), dtype=np.int64)
         if shape != (self._columns, self._status_columns, self._curves):
             message = f"the columns of trials from {measures.first} on are not those of the trials before them"
             raise ValueError(message)
@@ -112,9 +110,9 @@ class Collector:
             np.array(list(measures.status.values()), dtype=np.int8).reshape(len(shape[1]), count),
             np.array(list(measures.curves.values()), dtype=np.float32).reshape(len(shape[2]), count, grid),
             dict(measures.episodes),
+            chunk.faults_began.sum(axis=0, dtype=np.int64),
+            chunk.faults_with_effect.sum(axis=0, dtype=np.int64),
         )
-        self._began += chunk.faults_began
-        self._with_effect += chunk.faults_with_effect
         self.done += count
 
     def collected(self, *, keep: bool = False) -> Collected:
@@ -130,7 +128,8 @@ class Collector:
         values = np.empty((len(self._columns), count))
         status = np.empty((len(self._status_columns), count), dtype=np.int8)
         curves = np.empty((len(self._curves), count, grid), dtype=np.float32)
-        episodes, at = [], 0
+        episodes: list[dict[str, NDArray[Any]]] = []
+        faults, at = [], 0
         for first in sorted(self._blocks):
             block = self._blocks[first] if keep else self._blocks.pop(first)
             rows = slice(at, at + block.values.shape[1])
@@ -138,6 +137,8 @@ class Collector:
             trial[rows] = np.arange(first, first + rows.stop - rows.start)
             values[:, rows], status[:, rows], curves[:, rows] = block.values, block.status, block.curves
             episodes.append(block.episodes)
+            faults.append((block.began, block.with_effect))
+        began, with_effect = np.sum(faults, axis=0)
         return Collected(
             trial=trial,
             columns=self._columns,
@@ -147,8 +148,8 @@ class Collector:
             episodes=_joined(episodes),
             curves=dict(zip(self._curves, curves, strict=True)),
             curve_times_s=self._curve_times_s,
-            faults_began=self._began.copy(),
-            faults_with_effect=self._with_effect.copy(),
+            faults_began=began,
+            faults_with_effect=with_effect,
         )
 
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from mrsim.errors import ResultsError
@@ -133,7 +134,7 @@ class Comparison:
     def only_in_some(self) -> tuple[str, ...]:
         """Columns that budgets name but not every study has."""
         budgeted = (budget.column for results in self.studies for budget in results.scenario.budgets)
-        known = [set(map(str, results.trials.columns)) for results in self.studies]
+        known = [set(results.columns) for results in self.studies]
         return tuple(dict.fromkeys(column for column in budgeted if not all(column in names for names in known)))
 
     @cached_property
@@ -315,7 +316,7 @@ def _check_paired(studies: Sequence[Results]) -> None:
         raise ValueError(message)
     first = studies[0]
     for other in studies[1:]:
-        if other.seed != first.seed or not other.trials.index.equals(first.trials.index):
+        if other.seed != first.seed or not np.array_equal(other.numbers, first.numbers):
             message = (
                 f"these studies are not paired: {first.n} trials of seed {first.seed} against {other.n} of {other.seed}"
             )
@@ -331,7 +332,7 @@ def usual_columns(studies: Sequence[Results]) -> tuple[str, ...]:
     """Return the columns that budgets name, then the usual ones, as far as every study has them."""
     budgets = [budget for results in studies for budget in results.scenario.budgets if budget.level != "off"]
     wanted = [budget.column for budget in budgets]
-    first = [str(column) for column in studies[0].trials.columns]
+    first = list(studies[0].columns)
     budgeted = {(name, *_whose(labels)) for name, labels in map(split_column, wanted)}
     for column in first:
         name, labels = split_column(column)
@@ -339,7 +340,7 @@ def usual_columns(studies: Sequence[Results]) -> tuple[str, ...]:
         usual = name in USUAL and everyone and labels.get("of", "affected") == "affected"
         if usual and (name, *_whose(labels)) not in budgeted:
             wanted.append(column)
-    known = [set(map(str, results.trials.columns)) for results in studies]
+    known = [set(results.columns) for results in studies]
     return tuple(column for column in dict.fromkeys(wanted) if all(column in names for names in known))
 
 

@@ -21,6 +21,7 @@ from mrsim.study.statistics import CONFIDENCE, Estimate, Sample, estimate, level
 from mrsim.study.verdict import Check, judge_all
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from os import PathLike
 
     from numpy.typing import NDArray
@@ -58,7 +59,7 @@ class Results:
     trials: pd.DataFrame
     status: pd.DataFrame
     episodes: pd.DataFrame
-    curves: dict[str, NDArray[np.float32]]
+    curves: Mapping[str, NDArray[np.float32]]
     curve_times_s: NDArray[np.float64]
     faults: pd.DataFrame
     provenance: dict[str, Any]
@@ -91,7 +92,17 @@ class Results:
     @property
     def n(self) -> int:
         """Number of finished trials."""
-        return len(self.trials)
+        return len(self.numbers)
+
+    @property
+    def numbers(self) -> NDArray[np.int64]:
+        """Numbers of the finished trials, ascending, shape ``(n,)``."""
+        return self.trials.index.to_numpy()
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns, in the order of ``trials``."""
+        return tuple(map(str, self.trials.columns))
 
     @property
     def complete(self) -> bool:
@@ -187,13 +198,13 @@ class Results:
         ResultsError
             If there is no such column.
         """
-        if name in self.trials.columns:
+        if name in self.columns:
             return name
         with suppress(ScenarioError):
             asked = column_asked(self.scenario, name)
-            if asked in self.trials.columns:
+            if asked in self.columns:
                 return asked
-        near = difflib.get_close_matches(name, [str(column) for column in self.trials.columns], n=1, cutoff=0.0)
+        near = difflib.get_close_matches(name, self.columns, n=1, cutoff=0.0)
         message = f"the study has no column {name!r}" + (f" (nearest: {near[0]!r})" if near else "")
         raise ResultsError(message)
 

@@ -30,6 +30,8 @@ from mrsim.study.results import Results
 from mrsim.trace import NO_EVENT
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from mrsim.measure import Measures
     from mrsim.scenario.model import Scenario
     from mrsim.trace import Trace
@@ -67,7 +69,7 @@ def chunk_function(scenario: Scenario) -> RunChunk:
         with _collector_paused():
             traces = simulator.run_chunk(seed, first, count, draws)
             measures = measure(scenario, population, traces, draws)
-            return Chunk(measures, *_fault_counts(traces, len(scenario.faults)))
+            return Chunk(measures, *_fault_flags(traces, len(scenario.faults)))
 
     return run_chunk
 
@@ -259,11 +261,11 @@ def _finished_by_now(chunks: Generator[Chunk, None, None]) -> Iterator[Chunk]:
         yield from chunks
 
 
-def _fault_counts(traces: Sequence[Trace], faults: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return per fault in how many trials it began, and in how many it had any effect."""
-    began = np.array([[event != NO_EVENT for event in trace.fault_events] for trace in traces], dtype=np.int64)
-    effects = np.array([trace.fault_effects for trace in traces], dtype=np.int64)
-    return began.reshape(len(traces), faults).sum(axis=0), effects.reshape(len(traces), faults).sum(axis=0)
+def _fault_flags(traces: Sequence[Trace], faults: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return per trial and fault whether it began, and whether it had any effect."""
+    began = np.array([[event != NO_EVENT for event in trace.fault_events] for trace in traces], dtype=bool)
+    effects = np.array([trace.fault_effects for trace in traces], dtype=bool)
+    return began.reshape(len(traces), faults), effects.reshape(len(traces), faults)
 
 
 def _check_scenario(value: object) -> None:

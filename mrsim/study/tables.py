@@ -41,7 +41,7 @@ def summary(results: Results, confidence: float) -> pd.DataFrame:
     ``p95_high_value`` where unfinished trials reach it, and the interval ``p95_low``, ``p95_high``.
     """
     rows: dict[str, dict[str, Any]] = {}
-    for column in map(str, results.trials.columns):
+    for column in results.columns:
         metric = metric_of(column)
         if metric is None:
             continue
@@ -76,7 +76,7 @@ def phases(results: Results, around: str, clients: str) -> pd.DataFrame:
     """Return mean seconds per phase; see :meth:`mrsim.study.results.Results.phases`."""
     helper = "phase_s" if around == "mean" else "phase_at_s"
     outages: dict[tuple[str, str], list[str]] = {}
-    for column in map(str, results.trials.columns):
+    for column in results.columns:
         name, labels = split_column(column)
         if name == helper and labels.get("clients", clients) == clients:
             outages.setdefault((labels["service"], labels["op"]), []).append(column)

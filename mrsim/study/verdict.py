@@ -218,7 +218,7 @@ def _undecided(claim: Claim, one: _Evidence, alpha: float) -> tuple[str, int | N
 
 def _worst(results: Results, budget: Budget) -> tuple[int, ...]:
     """Return the trials that speak most against a budget, unfinished ones by how long they were watched."""
-    values = results.trials[budget.column].to_numpy(dtype=np.float64)
+    values = results.values_of(budget.column)
     codes = results.status_of(budget.column)
     sign = 1.0 if budget.op in ("<", "<=") else -1.0
     unfinished = (codes == Status.CENSORED) | (codes == Status.NEVER)
@@ -226,6 +226,6 @@ def _worst(results: Results, budget: Budget) -> tuple[int, ...]:
     kept = np.flatnonzero(codes != Status.NO_EFFECT)
     if budget.aggregation == "trials":
         kept = kept[(values[kept] != 0.0) == (sign > 0)]
-    trials = results.trials.index.to_numpy()
+    trials = results.numbers
     order = np.lexsort((trials[kept], -sign * values[kept], -badness[kept]))[:WORST]
     return tuple(int(trials[kept[i]]) for i in order)

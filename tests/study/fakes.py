@@ -109,13 +109,17 @@ def fake_measures(seed: int, first: int, count: int) -> Measures:
     )
 
 
+def in_all(count: int) -> NDArray[np.bool_]:
+    """Return that the one fault began, or had an effect, in each of so many trials."""
+    return np.ones((count, 1), dtype=bool)
+
+
 def build(_: Scenario) -> RunChunk:
     """Build the chunk function of known distributions; its fault has an effect wherever somebody is affected."""
 
     def run_chunk(seed: int, first: int, count: int) -> Chunk:
         measures = fake_measures(seed, first, count)
-        with_effect = np.count_nonzero(measures.values[AFFECTED])
-        return Chunk(measures, np.array([count]), np.array([with_effect]))
+        return Chunk(measures, in_all(count), measures.values[AFFECTED][:, None] > 0)
 
     return run_chunk
 
@@ -124,7 +128,7 @@ def build_without_effect(_: Scenario) -> RunChunk:
     """Build the same study, in which the fault never does anything."""
 
     def run_chunk(seed: int, first: int, count: int) -> Chunk:
-        return Chunk(fake_measures(seed, first, count), np.array([count]), np.array([0]))
+        return Chunk(fake_measures(seed, first, count), in_all(count), ~in_all(count))
 
     return run_chunk
 
@@ -207,6 +211,6 @@ def build_wide(_: Scenario) -> RunChunk:
         measures.curves = {
             f"restored{{service=s{index},op=read}}": np.ones((count, 96), np.float32) for index in range(3)
         }
-        return Chunk(measures, np.array([count]), np.array([count]))
+        return Chunk(measures, in_all(count), in_all(count))
 
     return run_chunk

@@ -116,7 +116,7 @@ def building(values: Callable[[int], np.ndarray], column: str = fakes.SPLIT) -> 
             of_all = values(first + count)[first:]
             status = {column: np.where(np.isinf(of_all), Status.NEVER, Status.OBSERVED).astype(np.int8)}
             measures = Measures(first=first, count=count, values={column: of_all}, status=status)
-            return Chunk(measures, np.array([count]), np.array([count]))
+            return Chunk(measures, fakes.in_all(count), fakes.in_all(count))
 
         return run_chunk
 

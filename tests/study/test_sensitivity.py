@@ -45,7 +45,7 @@ def building(recovery: Callable[[float, float, np.ndarray], np.ndarray]) -> Call
             values = {fakes.RTO: recovery(ttl, commits, u)}
             status = {fakes.RTO: np.full(count, Status.OBSERVED, dtype=np.int8)}
             measures = Measures(first=first, count=count, values=values, status=status)
-            return Chunk(measures, np.array([count]), np.array([count]))
+            return Chunk(measures, fakes.in_all(count), fakes.in_all(count))
 
         return run_chunk
 
