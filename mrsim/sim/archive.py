@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from mrsim.sim.wal import Written
     from mrsim.sim.world import World
 
-    Follow = Callable[[Node, Upstream, bool, int], None]
-
 AUTOWAKE_S = 60.0
 """PGARCH_AUTOWAKE_INTERVAL: a failed upload is tried again after this, once three quick tries have failed."""
 
@@ -129,18 +127,18 @@ class Feed:
         When the standby looked for the next segment first; from then on every ``poll``.
     start_s
         Up to which commit time it holds the primary's WAL to begin with.
-    follow
-        ``follow(node, upstream, stalled, cause)`` looks at both ways again.
+    since_s
+        Since when it has fetched segments.
     """
 
     def __init__(
-        self, archive: Archive, segments: Segments, poll_phase_s: float, start_s: float, follow: Follow
+        self, archive: Archive, segments: Segments, poll_phase_s: float, start_s: float, since_s: float
     ) -> None:
         self._archive = archive
-        self.follow = follow
         self.segments = segments
         self._poll_phase_s = poll_phase_s
-        self._since_s = -INF
+        self._since_s = since_s
+        self._done_s = -INF
         self._got = 0
         self._position_s = start_s
         self.fetching = True
@@ -148,15 +146,12 @@ class Feed:
 
     def received(self, now_s: float) -> float:
         """Return the position up to which the standby holds the source's WAL."""
-        segments = self.segments
-        segments.advance(now_s)
-        while self.fetching and self._got < len(segments.landed_s):
-            asked = max(segments.landed_s[self._got], self._since_s)
-            poll_s = self._archive.poll
-            asked = self._poll_phase_s + ceil((asked - self._poll_phase_s) / poll_s) * poll_s
-            if asked + self._archive.restore > now_s:
+        self.segments.advance(now_s)
+        while self.fetching and self._more():
+            done_s = self._start_s() + self._archive.restore
+            if done_s > now_s:
                 break
-            self._take()
+            self._take(done_s)
         return self._position_s
 
     @property
@@ -173,12 +168,8 @@ class Feed:
         """Return the position up to which the standby has replayed the source's WAL: all that it restored."""
         return self.received(now_s)
 
-    def broken(self, now_s: float, *, in_flight_lost: bool) -> None:
-        """Stop fetching; a segment is fetched whole or not at all."""
-        self.fetch(now_s, on=False)
-
     def fetch(self, now_s: float, *, on: bool) -> None:
-        """Open or cut the way out of the archive."""
+        """Open or cut the way out of the archive; a segment is fetched whole or not at all."""
         if on != self.fetching:
             self.received(now_s)
             self.fetching = on
@@ -187,14 +178,30 @@ class Feed:
     def end_recovery_s(self, now_s: float) -> float:
         """Restore all that has landed, as a standby does that is being promoted; return how long that takes."""
         self.received(now_s)
-        takes = 0.0
-        while self.fetching and self._got < len(self.segments.landed_s):
-            self._take()
-            takes += self._archive.restore
-        return takes
+        ready_s = now_s
+        while self.fetching and self._more():
+            # One may be under way; nobody waits for a poll any more.
+            ready_s = min(self._start_s(), ready_s) + self._archive.restore
+            self._take(ready_s)
+        return ready_s - now_s
 
-    def _take(self) -> None:
-        self._position_s = max(self._position_s, self.segments.positions_s[self._got])
+    def _more(self) -> bool:
+        """Return whether a segment has landed that holds what the standby lacks; those before it are passed over."""
+        positions_s = self.segments.positions_s
+        while self._got < len(positions_s) and positions_s[self._got] <= self._position_s:
+            self._got += 1
+        return self._got < len(positions_s)
+
+    def _start_s(self) -> float:
+        """Return when the next segment begins to be restored: right after the one before it, or at a poll."""
+        ready_s = max(self.segments.landed_s[self._got], self._since_s)
+        if ready_s <= self._done_s:
+            return self._done_s
+        return self._poll_phase_s + ceil((ready_s - self._poll_phase_s) / self._archive.poll) * self._archive.poll
+
+    def _take(self, done_s: float) -> None:
+        self._position_s = self.segments.positions_s[self._got]
+        self._done_s = done_s
         self._got += 1
 
 
@@ -244,8 +251,8 @@ class Archiving:
             segments = Segments(self._archive, written, began_s, lambda number: self._upload_s(history, number))
             self._segments[history] = segments
         poll_s = self._world.uniform(f"{node.name}/poll", len(self._segments)) * self._archive.poll
-        start_s = position_s if steady_s is None else began_s
-        feed = Feed(self._archive, segments, self._world.now - poll_s, start_s, self._follow)
+        start_s, since_s = (position_s, self._world.now) if steady_s is None else (began_s, -INF)
+        feed = Feed(self._archive, segments, self._world.now - poll_s, start_s, since_s)
         node.upstream = upstream = Upstream(primary, feed)
         ships, fetches = self._ways(node, primary)
         segments.ship(self._world.now, on=ships, retry_s=0.0)
@@ -254,11 +261,18 @@ class Archiving:
         node.history = primary.history
         return upstream.whole
 
-    def _follow(self, node: Node, upstream: Upstream, stalled: bool, cause: int) -> None:
-        """Look again whether segments are shipped and fetched."""
-        feed = upstream.stream
-        if not isinstance(feed, Feed):
-            return
+    def follow(self, node: Node, upstream: Upstream, feed: Feed, *, stalled: bool, cause: int) -> None:
+        """Look again whether segments are shipped and fetched.
+
+        Parameters
+        ----------
+        node, upstream, feed
+            Who fetches, from whom, and what it has fetched.
+        stalled
+            Whether the standby receives nothing, whatever the paths are.
+        cause
+            What may have changed that.
+        """
         ships, fetches = self._ways(node, upstream.source)
         fetches = fetches and not stalled
         retry_s = self._world.uniform(f"{self._name}/archiver", upstream.attempt) * AUTOWAKE_S

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from mrsim.sim.commit import Acknowledgement, Member, acknowledge
 from mrsim.sim.signals import Signal, nobody_listens
+from mrsim.sim.wal import Stream
 from mrsim.sim.world import DATABASE
 from mrsim.trace import INF, NO_EVENT, History
 
@@ -235,10 +236,10 @@ class Database:
             # Once a listed standby has become primary, the old primary takes its place on the list.
             node = self.nodes[region if region != primary.region else self._store.primary]
             upstream = self.streaming.connection(primary, node)
-            if upstream is None:
+            if upstream is None or not isinstance(upstream.stream, Stream):
                 members.append(Member(node.region, flowing=False, silent=False, wait_s=0.0))
                 continue
-            wait_s = self.streaming.wait_s(upstream)
+            wait_s = self.streaming.wait_s(upstream.stream)
             members.append(Member(node.region, upstream.answering, upstream.silent(now), wait_s))
         return acknowledge(rule, members)
 

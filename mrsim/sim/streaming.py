@@ -109,13 +109,12 @@ class Streaming:
         history, position_s = self.position(node)
         return self.lines[history].bytes_between(position_s, written_s)
 
-    def wait_s(self, upstream: Upstream) -> float:
+    def wait_s(self, stream: Stream) -> float:
         """Return how long an acknowledgement over this connection takes: a round trip and what the standby does.
 
         Standbys that lag are not in it: see :meth:`confirmed_s`.
         """
-        stream = upstream.stream
-        return INF if isinstance(stream, Feed) else 2.0 * stream.latency_s + self._work_s
+        return 2.0 * stream.latency_s + self._work_s
 
     # Connections ---------------------------------------------------------------------------------------------------
 
@@ -194,7 +193,9 @@ class Streaming:
             if upstream is None or node.role != "standby":
                 continue
             if isinstance(upstream.stream, Feed):
-                upstream.stream.follow(node, upstream, node.region in self._stalls, cause)
+                if self._archiving is not None:
+                    stalled = node.region in self._stalls
+                    self._archiving.follow(node, upstream, upstream.stream, stalled=stalled, cause=cause)
                 continue
             whole = self._whole(node, upstream)
             if upstream.flowing and not whole:
@@ -237,7 +238,7 @@ class Streaming:
 
     def _break(self, node: Node, cause: int, *, in_flight_lost: bool) -> None:
         upstream = node.upstream
-        if upstream is None or not upstream.flowing:
+        if upstream is None or not isinstance(upstream.stream, Stream) or not upstream.flowing:
             return
         now = self._world.now
         upstream.stream.broken(now, in_flight_lost=in_flight_lost)
