@@ -14,7 +14,6 @@ import numpy as np
 from scipy.special import ndtri
 
 from mrsim import distributions as dist
-from mrsim.population import TAIL_FACTOR
 
 if TYPE_CHECKING:
     from mrsim.scenario.clients import ClientClass, Cohort, ResolverClass
@@ -253,7 +252,7 @@ def _stratum(
     return Stratum(
         cohort=name,
         # As many clients as mrsim's: a peer that gets by with fewer would do less work for coarser answers.
-        points=cohort.points * (TAIL_FACTOR if resolver.overstay is not None else 1),
+        points=cohort.points_behind(resolver),
         weight=cohort.share * resolver.share * within,
         resolver_life_s=life,
         lookups_per_s=float("inf") if resolver.lookups == "busy" else resolver.lookups,

@@ -18,6 +18,23 @@ if TYPE_CHECKING:
 GENERATING_VECTOR = (1, 182667, 469891, 498753, 110745, 446247, 250185, 118627, 245333, 283199)
 """Head of the embedded lattice's generating vector, built for up to 2**20 points."""
 
+GOLDEN = 0.6180339887498949
+"""Rotation of a coordinate from one change to the next (golden ratio, the most even of rotations)."""
+
+_LOWEST = 2.0**-54
+_HIGHEST = 1.0 - 2.0**-53
+
+
+def wrapped(coordinate: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Bring coordinates, in place, into the open interval from 0 to 1 by whole numbers."""
+    coordinate -= np.floor(coordinate)
+    return np.clip(coordinate, _LOWEST, _HIGHEST, out=coordinate)
+
+
+def rotated(coordinate: NDArray[np.float64], rotation: int) -> NDArray[np.float64]:
+    """Return coordinates for a later occasion; the first occasion, 0, has them as they are."""
+    return wrapped(coordinate + rotation * GOLDEN) if rotation else coordinate
+
 
 def lattice(points: int, dimensions: int) -> NDArray[np.float64]:
     """Return the first ``points`` points of the embedded lattice sequence, shape ``(dimensions, points)``, in [0, 1).

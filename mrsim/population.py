@@ -19,9 +19,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mrsim.entries import answers_old_s, life
-from mrsim.lattices import lattice
+from mrsim.lattices import GOLDEN, lattice, rotated, wrapped
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from mrsim.distributions import Distribution
@@ -30,15 +32,7 @@ if TYPE_CHECKING:
     from mrsim.scenario.model import Scenario
 
     Floats = NDArray[np.float64]
-
-TAIL_FACTOR = 4
-"""A stratum of resolvers that overstay holds so many times the points: its few points decide far client quantiles."""
-
-GOLDEN = 0.6180339887498949
-"""Rotation of a coordinate from one change to the next (golden ratio, the most even of rotations)."""
-
-_LOWEST = 2.0**-54
-_HIGHEST = 1.0 - 2.0**-53
+    Known = Callable[["Stratum", list[Floats]], list[Floats]]
 
 
 class Dimension(IntEnum):
@@ -135,7 +129,7 @@ def _cohort_points(name: str, cohort: Cohort, start: int) -> CohortPoints:
             class_share = cohort.class_shares.get(client_name, 0.0) if cohort.class_shares else equal
             share = cohort.share * resolver.share * class_share
             stream = f"population/{name}/{resolver_name}/{client_name}"
-            points = cohort.points * (TAIL_FACTOR if resolver.overstay is not None else 1)
+            points = cohort.points_behind(resolver)
             strata.append(Stratum(name, resolver, client, stream, share, first, points))
             weights.append(np.full(points, share / points))
             first += points
@@ -168,12 +162,7 @@ class Phases:
             shifts = self._draws.uniforms(stratum.stream, len(Dimension))
             self._shifts[stratum.stream] = shifts
         base = self.population.lattice(stratum.points)[dimension]
-        if rotation:
-            base = base + rotation * GOLDEN
-        value: Floats = shifts[:, dimension, None] + base
-        value -= np.floor(value)
-        np.clip(value, _LOWEST, _HIGHEST, out=value)
-        return value
+        return wrapped(shifts[:, dimension, None] + (base + rotation * GOLDEN if rotation else base))
 
     def of_cohort(self, cohort: str, dimension: Dimension) -> Floats:
         """Return one coordinate of all points of a cohort, shape ``(trials, points)``."""
@@ -186,11 +175,6 @@ class Phases:
         return found
 
 
-def entry_life_s(resolver: ResolverClass, ttl_s: float) -> float:
-    """Return how long a resolver keeps an entry until it is due: clamped, plus its addition, less its prefetch."""
-    return life(resolver, ttl_s).due_s
-
-
 def _next_fetch(last: Floats, change: Floats, life_s: float) -> tuple[Floats, NDArray[np.bool_]]:
     """First instant at or after ``change`` on the lattice last + n * life; and where n > 0."""
     if life_s <= 0.0:
@@ -200,13 +184,6 @@ def _next_fetch(last: Floats, change: Floats, life_s: float) -> tuple[Floats, ND
         times = last + periods * life_s
     moved = periods > 0.0
     return np.where(moved, np.maximum(times, change), last), moved
-
-
-def _rotated(coordinate: Floats, rotation: int) -> Floats:
-    if rotation == 0:
-        return coordinate
-    value = coordinate + rotation * GOLDEN
-    return np.clip(value - np.floor(value), _LOWEST, _HIGHEST)
 
 
 def _busy_times(
@@ -229,7 +206,7 @@ def _idle_times(
     times: list[Floats] = []
     for rotation, change in enumerate(changes):
         lookup = phases.coordinate(stratum, Dimension.LOOKUP, rotation) if lived.grace_s > 0.0 else residual
-        turned, held = _rotated(residual, rotation), _rotated(state, rotation)
+        turned, held = rotated(residual, rotation), rotated(state, rotation)
         wait = answers_old_s(lived, stratum.resolver.tick, rate_per_s, turned, held, lookup)
         fresh = change + wait + tail
         times.append(np.where(times[-1] >= change, times[-1], fresh) if times else fresh)
@@ -242,7 +219,7 @@ def _resolver_times(phases: Phases, stratum: Stratum, changes: list[Floats], ttl
     if resolver.overstay is not None:
         tail = resolver.overstay.quantile(phases.coordinate(stratum, Dimension.TAIL))
     if resolver.lookups == "busy":
-        return _busy_times(phases, stratum, changes, entry_life_s(resolver, ttl_s), tail)
+        return _busy_times(phases, stratum, changes, life(resolver, ttl_s).due_s, tail)
     return _idle_times(phases, stratum, changes, ttl_s, resolver.lookups, tail)
 
 
@@ -308,18 +285,11 @@ def seen_s(
     numpy.ndarray
         Times in seconds, shape ``(trials, changes, points)``, never falling along the changes.
     """
-    layout = phases.population.cohorts[cohort]
-    count, number = changes_s.shape
-    out = np.empty((number, count, layout.points))
-    if number:
-        changes = [changes_s[:, index, None] for index in range(number)]
-        for stratum in layout.strata:
-            times = _resolver_times(phases, stratum, changes, ttl_s)
-            times = _cached_times(phases, stratum, times, ttl_s)
-            times = _pooled_times(phases, stratum, times, outages_s or [])
-            for index, value in enumerate(times):
-                out[index, :, stratum.columns] = value
-    return out.transpose(1, 0, 2)
+
+    def known(stratum: Stratum, changes: list[Floats]) -> list[Floats]:
+        return _cached_times(phases, stratum, _resolver_times(phases, stratum, changes, ttl_s), ttl_s)
+
+    return _followed_s(phases, cohort, changes_s, known, outages_s or [])
 
 
 def moved_s(
@@ -342,13 +312,23 @@ def moved_s(
     numpy.ndarray
         Times in seconds, shape ``(trials, changes, points)``, never falling along the changes.
     """
+
+    def routed(stratum: Stratum, changes: list[Floats]) -> list[Floats]:
+        late_s = converges.quantile(phases.coordinate(stratum, Dimension.RESOLVER))
+        return [change + late_s for change in changes]
+
+    return _followed_s(phases, cohort, changes_s, routed, outages_s or [])
+
+
+def _followed_s(phases: Phases, cohort: str, changes_s: Floats, known: Known, outages_s: list[Floats]) -> Floats:
+    """Return when each point follows each change: when its stratum knows, ``known(stratum, changes)``, or its pool."""
     layout = phases.population.cohorts[cohort]
     count, number = changes_s.shape
     out = np.empty((number, count, layout.points))
+    changes = [changes_s[:, index, None] for index in range(number)]
     for stratum in layout.strata if number else ():
-        late_s = converges.quantile(phases.coordinate(stratum, Dimension.RESOLVER))
-        times = [changes_s[:, index, None] + late_s for index in range(number)]
-        for index, value in enumerate(_pooled_times(phases, stratum, times, outages_s or [])):
+        times = _pooled_times(phases, stratum, known(stratum, changes), outages_s)
+        for index, value in enumerate(times):
             out[index, :, stratum.columns] = value
     return out.transpose(1, 0, 2)
 
@@ -392,6 +372,6 @@ def endpoint_seen_s(
         if reconnect.is_constant:
             works[index] = seen[index] + reconnect.mean()
         else:
-            coordinate = _rotated(phases.of_cohort(cohort, Dimension.RECONNECT), index)
+            coordinate = rotated(phases.of_cohort(cohort, Dimension.RECONNECT), index)
             works[index] = seen[index] + reconnect.quantile(coordinate)
     return seen.transpose(1, 0, 2), works.transpose(1, 0, 2)

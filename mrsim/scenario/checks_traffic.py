@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-from mrsim.scenario.clients import Cohort
 from mrsim.scenario.document import Document, Path, nearest
 from mrsim.scenario.model import Scenario
 from mrsim.scenario.services import Record
@@ -76,7 +75,7 @@ def check_clients(scenario: Scenario, document: Document) -> None:
             _check_sum(list(cohort.class_shares.values()), (*path, "class"), "client classes", document)
         if not cohort.classes:
             document.add((*path, "class"), "there is no client class", "write class: browser")
-        points += _strata(cohort) * cohort.points
+        points += len(cohort.classes) * sum(map(cohort.points_behind, cohort.resolvers.values()))
     if points > MOST_POINTS:
         message = f"the population has {points} points, more than {MOST_POINTS}"
         document.add(("clients",), message, "lower points, or merge cohorts and classes")
@@ -93,7 +92,3 @@ def _check_sum(shares: list[float], path: Path, what: str, document: Document) -
     if abs(total - 1.0) > _TOLERANCE:
         written = write(float(f"{total:.9g}"), "share")
         document.add(path, f"the shares of the {what} add to {written}, not 100%", "change one of them", key=True)
-
-
-def _strata(cohort: Cohort) -> int:
-    return len(cohort.resolvers) * len(cohort.classes)

@@ -8,6 +8,9 @@ from pydantic import Field
 
 from mrsim.scenario.fields import Count, Flag, Model, Name, PerSecond, Seconds, SecondsDist, SecondsOrForever, Share
 
+TAIL_FACTOR = 4
+"""A stratum of resolvers that overstay holds so many times the points: its few points decide far client quantiles."""
+
 
 class ResolverClass(Model):
     """How one kind of caching resolver treats the TTL it is given."""
@@ -64,4 +67,13 @@ class Cohort(Model):
     class_shares: dict[Name, Share] = Field(
         default_factory=dict, description="Share of each client class; equal if empty."
     )
-    points: Count = Field(default=32, ge=1, le=4096, description="Points K of each stratum's lattice.")
+    points: Count = Field(
+        default=32,
+        ge=1,
+        le=4096,
+        description="Points of each stratum's lattice; four times as many where old answers overstay.",
+    )
+
+    def points_behind(self, resolver: ResolverClass) -> int:
+        """Return the points of a stratum of this cohort behind one kind of resolver."""
+        return self.points * (TAIL_FACTOR if resolver.overstay is not None else 1)

@@ -14,8 +14,9 @@ import pytest
 from numpy.typing import NDArray
 
 from mrsim.distributions import Constant, Exponential, Pareto
+from mrsim.entries import life
 from mrsim.lattices import lattice
-from mrsim.population import TAIL_FACTOR, Dimension, endpoint_seen_s, entry_life_s, moved_s, seen_s
+from mrsim.population import Dimension, endpoint_seen_s, moved_s, seen_s
 from mrsim.rng import Draws
 from mrsim.scenario.clients import ClientClass, ResolverClass
 from tests.measure import populations
@@ -106,7 +107,7 @@ def test_overstay_adds_its_tail_against_theory() -> None:
     ],
 )
 def test_an_entry_lives_as_its_resolver_says(resolver: dict[str, Any], ttl_s: float, life_s: float) -> None:
-    assert entry_life_s(ResolverClass(share=1.0, **resolver), ttl_s) == life_s
+    assert life(ResolverClass(share=1.0, **resolver), ttl_s).due_s == life_s
 
 
 CLASSES = [
@@ -127,7 +128,7 @@ def test_no_client_follows_a_change_before_it_and_order_is_kept(kind: dict[str, 
     changes[::3, 3] = np.inf
     outages = [np.tile([90.0, 190.0], (200, 1, 1))] * 4
     times = seen_s(phases, "users", changes, 60.0, outages)
-    assert times.shape == (200, 4, 32 * (TAIL_FACTOR if "overstay" in kind else 1))
+    assert times.shape == (200, 4, 128 if "overstay" in kind else 32)
     assert np.all(times >= changes[:, :, None])
     assert np.all(np.diff(times[:, :3], axis=1) >= 0)
     assert np.all(np.isinf(times[::3, 3]))

@@ -412,6 +412,15 @@ def test_absurd_population() -> None:
     )
 
 
+def test_a_population_is_counted_as_it_is_held() -> None:
+    """Four times the points behind resolvers that overstay: 4 classes of 4 x 4096 points, and the 128 of eu-users."""
+    classes = ", ".join(f"c{i}: {{cache: 1s}}" for i in range(4))
+    text = GOOD.replace("class: browser", f"points: 4096, class: {{{classes}}}")
+    assert loads(text.replace("resolvers: typical", "resolvers: {x: {share: 100%}}"))
+    (problem,) = problems_of(text.replace("resolvers: typical", "resolvers: {x: {share: 100%, overstay: 1s..2s}}"))
+    assert "the population has 65664 points" in problem.message
+
+
 def test_budget_that_needs_a_horizon() -> None:
     text = GOOD.replace("horizon: 4h\n", "").replace(
         "rpo{store=orders-db}: [p99 < 2min]", "lost_writes{store=orders-db}: [p99 < 9]"
