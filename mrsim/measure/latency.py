@@ -18,11 +18,6 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 
-def rtt_s(scenario: Scenario, one: str, other: str) -> float:
-    """Return the round-trip time between two regions; 0 within one, as within any pair the scenario does not state."""
-    return 0.0 if one == other else scenario.network.rtt_s.get(f"{one}/{other}", 0.0)
-
-
 def commit_wait_s(scenario: Scenario, store: Store, primary: str) -> float:
     """Return how long a commit waits for its rule: mean flushes and minimum round trips.
 
@@ -42,7 +37,7 @@ def commit_wait_s(scenario: Scenario, store: Store, primary: str) -> float:
     rule = store.commit
     local = store.replication.local_flush.mean()
     work = store.standby_work_s(store.replication.remote_flush.mean())
-    waits = [rtt_s(scenario, primary, region) + work for region in rule.of if region != primary]
+    waits = [scenario.network.path_s(primary, region) + work for region in rule.of if region != primary]
     if rule.any is not None and waits:
         return local + sorted(waits)[min(rule.any, len(waits)) - 1]
     if rule.first is not None and waits:
@@ -56,16 +51,13 @@ def put_latency(measures: Measures, scenario: Scenario, service: str, routes: Ro
     if written is None:
         return
     store = scenario.stores[written]
-    wait = commit_wait_s(scenario, store, store.primary)
+    paths, wait = scenario.network, commit_wait_s(scenario, store, store.primary)
     total, shares = np.zeros(measures.count), 0.0
     columns: dict[str, Floats] = {}
     for name, cohort in routes.population.cohorts.items():
         changes, _ = routes.answers(service, name)
         known = {
-            region: scenario.network.last_mile_s
-            + rtt_s(scenario, cohort.near, region)
-            + rtt_s(scenario, region, store.primary)
-            + wait
+            region: paths.path_s(cohort.near, region, last_miles=1) + paths.path_s(region, store.primary) + wait
             for region in scenario.regions
         }
         columns[name] = np.array([known.get(targets[0], np.nan) for targets in changes.targets])

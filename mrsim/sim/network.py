@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mrsim.scenario.places import OUTSIDE, control_of
+from mrsim.scenario.topology import LOCAL_RTT_S
 from mrsim.trace import INF, NO_EVENT
 
 if TYPE_CHECKING:
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
 
     from mrsim.scenario.model import Scenario
     from mrsim.sim.world import World
-
-LOCAL_RTT_S = 0.0005
-"""Round trip inside a region, between zones: 0.25 to 3.4 ms were measured, 0.1 ms inside one zone (xkyle.com, IBM)."""
 
 SEGMENT_BYTES = 1448
 """Payload of a TCP segment: 1500 bytes less the headers of IP and TCP with timestamps."""
@@ -78,12 +76,8 @@ class Geometry:
         for place, other in ((a, b), (b, a)):
             if place in self._witness_rtt:
                 return max(self._witness_rtt[place], self._witness_rtt.get(other, 0.0))
-        start, end = self._anchor.get(a), self._anchor.get(b)
-        # People, and places outside every region, are one last mile away from a region.
-        miles = sum(self._network.last_mile_s for place in (a, b) if self.home[place] is None)
-        if start is None or end is None or start == end:
-            return miles or LOCAL_RTT_S
-        return miles + max(self._network.rtt_s[f"{start}/{end}"], LOCAL_RTT_S)
+        outside = sum(self.home[place] is None for place in (a, b))
+        return self._network.path_s(self._anchor.get(a), self._anchor.get(b), outside)
 
 
 @dataclass(slots=True)

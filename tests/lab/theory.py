@@ -78,6 +78,8 @@ FORMS = (
          "test_a_surviving_archive_loses_up_to_its_timeout_and_one_upload"),
     Form("loss with an archive that is lost too", "U(0, archive_timeout) + upload + U(0, poll) + restore", "the same",
          ARCHIVE, "test_an_archive_lost_with_its_region_loses_what_was_not_restored"),
+    Form("archived segments that have queued", "⌊(time − U(0, poll)) / restore⌋ of them restored", "one by one",
+         ARCHIVE, "test_segments_that_have_queued_are_restored_one_after_the_other"),
     Form("full segments", "U(0, segment / rate) + upload", "the same", ARCHIVE, "test_full_segments_end_early"),
     Form("archiver slower than its segments", "loss grows by 1 − segment / (rate · upload) per second",
          "one server, served in order", ARCHIVE, "test_an_upload_slower_than_its_segments_queues"),
