@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mrsim.measure.columns import Measures
+from mrsim.scenario.places import region_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,12 +33,14 @@ def commit_wait_s(scenario: Scenario, store: Store, primary: str) -> float:
     store
         Commit rule and flushes.
     primary
-        Region of the primary.
+        Region or zone of the primary.
     """
     rule = store.commit
     local = store.replication.local_flush.mean()
     work = store.standby_work_s(store.replication.remote_flush.mean())
-    waits = [scenario.network.path_s(primary, region) + work for region in rule.of if region != primary]
+    home = region_of(scenario, primary)
+    others = [region_of(scenario, site) for site in rule.of if site != primary]
+    waits = [scenario.network.path_s(home, region) + work for region in others]
     if rule.any is not None and waits:
         return local + sorted(waits)[min(rule.any, len(waits)) - 1]
     if rule.first is not None and waits:
@@ -52,12 +55,13 @@ def put_latency(measures: Measures, scenario: Scenario, service: str, routes: Ro
         return
     store = scenario.stores[written]
     paths, wait = scenario.network, commit_wait_s(scenario, store, store.primary)
+    home = region_of(scenario, store.primary)
     total, shares = np.zeros(measures.count), 0.0
     columns: dict[str, Floats] = {}
     for name, cohort in routes.population.cohorts.items():
         changes, _ = routes.answers(service, name)
         known = {
-            region: paths.path_s(cohort.near, region, last_miles=1) + paths.path_s(region, store.primary) + wait
+            region: paths.path_s(cohort.near, region, last_miles=1) + paths.path_s(region, home) + wait
             for region in scenario.regions
         }
         columns[name] = np.array([known.get(targets[0], np.nan) for targets in changes.targets])

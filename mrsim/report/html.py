@@ -18,6 +18,7 @@ from mrsim.report.numbers import duration, share
 from mrsim.report.sentences import fault_sentence, store_sentence
 from mrsim.report.tables import QUANTILES, QuantileRow, flag_rows, loss_rows, pretty_column, recovery_tables
 from mrsim.report.verdicts import limit_text
+from mrsim.scenario.places import region_of
 
 if TYPE_CHECKING:
     from mrsim.scenario.model import Scenario
@@ -122,9 +123,11 @@ def _badge(check: Check) -> str:
 def _topology(scenario: Scenario) -> str:
     rows = []
     for region in scenario.regions:
-        nodes = [f"{name} (primary)" for name, store in scenario.stores.items() if store.primary == region]
-        nodes += [
-            name for name, store in scenario.stores.items() for standby in store.standbys if standby.region == region
+        nodes = [
+            (name if role == "standby" else f"{name} ({role})") + ("" if place == region else f" in {place}")
+            for name, store in scenario.stores.items()
+            for place, role in ((store.primary, "primary"), *((standby.region, "standby") for standby in store.standbys))
+            if region_of(scenario, place) == region
         ]
         services = [
             name for name, service in scenario.services.items() if not service.runs_in or region in service.runs_in

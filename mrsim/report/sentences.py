@@ -15,10 +15,12 @@ if TYPE_CHECKING:
         Fault,
         Isolation,
         LinkDegradation,
+        NodeLoss,
         Partition,
         ProcessCrash,
         RegionLoss,
         ReplicationStall,
+        ZoneLoss,
     )
     from mrsim.scenario.stores import Store
 
@@ -69,6 +71,11 @@ def _region_loss(fault: RegionLoss) -> tuple[str, list[str]]:
     return f"{fault.region} is lost", [answer, _wire(fault.in_flight)]
 
 
+def _zone_loss(fault: ZoneLoss) -> tuple[str, list[str]]:
+    answer = "connections hang" if fault.connections == "hang" else "connections are refused"
+    return f"the zone {fault.zone} is lost", [answer, _wire(fault.in_flight)]
+
+
 def _isolation(fault: Isolation) -> tuple[str, list[str]]:
     what = f"{fault.region} lives on, cut from {_names(fault.cut_from)}"
     reached = _names(fault.still_reached_by)
@@ -85,6 +92,10 @@ def _partition(fault: Partition) -> tuple[str, list[str]]:
 
 def _process_crash(fault: ProcessCrash) -> tuple[str, list[str]]:
     return f"the database process of {fault.store} in {fault.region} dies", [_wire(fault.in_flight)]
+
+
+def _node_loss(fault: NodeLoss) -> tuple[str, list[str]]:
+    return f"the host of {fault.store} in {fault.region} is lost", [_wire(fault.in_flight)]
 
 
 def _agent_crash(fault: AgentCrash) -> tuple[str, list[str]]:
@@ -113,9 +124,11 @@ def _replication_stall(fault: ReplicationStall) -> tuple[str, list[str]]:
 
 _WHAT: dict[str, Callable[[Any], tuple[str, list[str]]]] = {
     "region-loss": _region_loss,
+    "zone-loss": _zone_loss,
     "isolation": _isolation,
     "partition": _partition,
     "process-crash": _process_crash,
+    "node-loss": _node_loss,
     "agent-crash": _agent_crash,
     "link-degradation": _link_degradation,
     "brownout": _brownout,

@@ -9,17 +9,22 @@ from mrsim.scenario.faults import (
     Fault,
     Isolation,
     LinkDegradation,
+    NodeLoss,
     Partition,
     ProcessCrash,
+    RegionLoss,
     ReplicationStall,
 )
 from mrsim.scenario.model import Scenario
-from mrsim.scenario.places import control_of, places_of
+from mrsim.scenario.places import places_of, region_of
 
 
 def check_fault(fault: Fault, path: Path, scenario: Scenario, document: Document) -> None:
     """Note what cannot be meant in one fault."""
-    if isinstance(fault, Isolation):
+    if isinstance(fault, (RegionLoss, Isolation, Brownout)) and fault.region not in scenario.regions:
+        hint = f"write {{kind: zone-loss, zone: {fault.region}, ...}}, or a partition of it, or name its region"
+        document.add((*path, "region"), f"{fault.region!r} is a zone, no region", hint)
+    elif isinstance(fault, Isolation):
         _check_isolation(fault, path, scenario, document)
     elif isinstance(fault, Partition):
         _check_sides({"between": fault.between, "and": fault.and_}, path, document)
@@ -30,7 +35,7 @@ def check_fault(fault: Fault, path: Path, scenario: Scenario, document: Document
     elif isinstance(fault, Brownout):
         if fault.errors == 0 and fault.latency is None:
             document.add(path, "the brownout changes nothing", "write errors or latency")
-    elif isinstance(fault, (ProcessCrash, AgentCrash, ReplicationStall)):
+    elif isinstance(fault, (ProcessCrash, NodeLoss, AgentCrash, ReplicationStall)):
         _check_node(fault, path, scenario, document)
 
 
@@ -47,14 +52,14 @@ def _check_isolation(fault: Isolation, path: Path, scenario: Scenario, document:
     if cut == "rest" and reached == "rest":
         document.add((*path, "still_reached_by"), "both sides are 'rest'", "name the places of one side")
         return
-    own = {fault.region, control_of(fault.region)}
     for key, side in (("cut_from", cut), ("still_reached_by", reached)):
         if isinstance(side, tuple) and fault.region in side:
             message = f"the region {fault.region!r} cannot be on a side of its own isolation"
             document.add((*path, key), message, "name other places")
     if isinstance(cut, tuple) and isinstance(reached, tuple):
         _check_sides({"cut_from": cut, "still_reached_by": reached}, path, document)
-        left = [place for place in places_of(scenario) if place not in (*cut, *reached) and place not in own]
+        named = {*cut, *reached, fault.region}
+        left = [place for place in places_of(scenario) if named.isdisjoint((place, region_of(scenario, place)))]
         if left:
             shown = ", ".join(left[:6]) + (", ..." if len(left) > 6 else "")
             document.add(path, f"on neither side: {shown}", "write rest for one of the two sides")
@@ -63,7 +68,7 @@ def _check_isolation(fault: Isolation, path: Path, scenario: Scenario, document:
 
 
 def _check_node(
-    fault: ProcessCrash | AgentCrash | ReplicationStall, path: Path, scenario: Scenario, document: Document
+    fault: ProcessCrash | NodeLoss | AgentCrash | ReplicationStall, path: Path, scenario: Scenario, document: Document
 ) -> None:
     store = scenario.stores[fault.store]
     standbys = [standby.region for standby in store.standbys]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mrsim.scenario.control import DecideLease, Detect, Failover
 from mrsim.scenario.document import Document, Path, nearest
 from mrsim.scenario.model import Scenario
-from mrsim.scenario.places import region_of
+from mrsim.scenario.places import is_lost_with
 from mrsim.scenario.stores import Store
 from mrsim.units import write
 
@@ -32,10 +32,10 @@ def _check_standbys(store: Store, path: Path, document: Document) -> None:
         at = (*path, "standbys", index)
         if standby.region == store.primary:
             document.add(
-                at, f"the primary's region {standby.region!r} cannot hold a standby too", "one node per region"
+                at, f"{standby.region!r} holds the primary: it cannot hold a standby too", "one node per region or zone"
             )
         if standby.region in sources:
-            document.add(at, f"{standby.region!r} has two standbys", "one node per region")
+            document.add(at, f"{standby.region!r} has two standbys", "one node per region or zone")
         sources[standby.region] = standby.source
         if standby.via == "archive" and store.archive is None:
             document.add(at, "there is no archive to restore from", "write archive: {place: eu-west, timeout: 5min}")
@@ -142,14 +142,14 @@ def _check_failover(store: Store, failover: Failover, path: Path, scenario: Scen
                 (*path, "promote", "order"), "the list is empty", "name the candidates, or write most-advanced"
             )
     check = failover.self_check
-    if check is not None and all(region_of(scenario, place) == store.primary for place in check.sees):
-        message = "the primary looks only at its own region, which it never loses sight of"
+    if check is not None and all(is_lost_with(scenario, place, store.primary) for place in check.sees):
+        message = "the primary looks only at its own place, which it never loses sight of"
         document.add((*path, "self_check", "sees"), message, "name a place outside it")
 
 
 def _check_detect(detect: Detect, store: Store, path: Path, scenario: Scenario, document: Document) -> None:
-    if all(region_of(scenario, place) == store.primary for place in detect.from_):
-        message = f"every prober stands in the primary's own region {store.primary!r} and is lost with it"
+    if all(is_lost_with(scenario, place, store.primary) for place in detect.from_):
+        message = f"every prober stands with the primary in {store.primary!r} and is lost with it"
         document.add((*path, "from"), message, "name a place outside it")
     if len(set(detect.from_)) < len(detect.from_):
         document.add((*path, "from"), "a place is named twice", "keep one")

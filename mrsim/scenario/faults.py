@@ -26,6 +26,15 @@ class RegionLoss(_Fault):
     in_flight: Literal["arrives", "lost"] = Field(description="What is on the wire at that instant.")
 
 
+class ZoneLoss(_Fault):
+    """Everything in one zone is gone; the rest of its region goes on."""
+
+    kind: Literal["zone-loss"] = Field(description="What breaks.")
+    zone: Name = Field(description="Zone it strikes.")
+    connections: Literal["hang", "refused"] = Field(description="Packets vanish, or connections are refused.")
+    in_flight: Literal["arrives", "lost"] = Field(description="What is on the wire at that instant.")
+
+
 class Isolation(_Fault):
     """The region lives, cut from the places named."""
 
@@ -55,8 +64,17 @@ class ProcessCrash(_Fault):
 
     kind: Literal["process-crash"] = Field(description="What breaks.")
     store: Name = Field(description="Store whose node it strikes.")
-    region: Name = Field(description="Region it strikes.")
+    region: Name = Field(description="Region or zone it strikes.")
     in_flight: Literal["arrives", "lost"] = Field(default="arrives", description="What is on the wire at that instant.")
+
+
+class NodeLoss(_Fault):
+    """The host of one node is gone, agent and all: its connections hang, and nothing answers for it."""
+
+    kind: Literal["node-loss"] = Field(description="What breaks.")
+    store: Name = Field(description="Store whose node it strikes.")
+    region: Name = Field(description="Region or zone it strikes.")
+    in_flight: Literal["arrives", "lost"] = Field(default="lost", description="What is on the wire at that instant.")
 
 
 class AgentCrash(_Fault):
@@ -64,7 +82,7 @@ class AgentCrash(_Fault):
 
     kind: Literal["agent-crash"] = Field(description="What breaks.")
     store: Name = Field(description="Store whose node it strikes.")
-    region: Name = Field(description="Region it strikes.")
+    region: Name = Field(description="Region or zone it strikes.")
 
 
 class LinkDegradation(_Fault):
@@ -97,10 +115,19 @@ class ReplicationStall(_Fault):
 
     kind: Literal["replication-stall"] = Field(description="What breaks.")
     store: Name = Field(description="Store whose node it strikes.")
-    region: Name = Field(description="Region it strikes.")
+    region: Name = Field(description="Region or zone it strikes.")
 
 
 Fault = Annotated[
-    RegionLoss | Isolation | Partition | ProcessCrash | AgentCrash | LinkDegradation | Brownout | ReplicationStall,
+    RegionLoss
+    | ZoneLoss
+    | Isolation
+    | Partition
+    | ProcessCrash
+    | NodeLoss
+    | AgentCrash
+    | LinkDegradation
+    | Brownout
+    | ReplicationStall,
     Field(discriminator="kind"),
 ]

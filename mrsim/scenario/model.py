@@ -38,6 +38,9 @@ class Scenario(Model):
     horizon_explicit: bool = Field(default=True, description="False if the horizon was derived from the faults.")
     stable_for: Seconds = Field(default=60.0, ge=0, description="A recovery must last this long to count.")
     regions: tuple[Name, ...] = Field(min_length=1, description="Regions: fault domains, by name.")
+    zones: dict[Name, tuple[Name, ...]] = Field(
+        default_factory=dict, description="Zones inside a region, by region: places for nodes, lost one by one."
+    )
     witnesses: dict[Name, Witness] = Field(default_factory=dict, description="Places that vote and hold no data.")
     control_points: dict[Name, ControlPoint] = Field(
         default_factory=dict, description="Places through which nodes can be fenced; each region has one of its own."

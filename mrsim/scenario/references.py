@@ -8,20 +8,21 @@ from typing import Any, Literal
 from mrsim.scenario.document import Document, Path, nearest, shortened
 from mrsim.scenario.places import OUTSIDE, RESERVED, control_of
 
-Kind = Literal["region", "place", "control point", "store", "service"]
+Kind = Literal["region", "zone", "region or zone", "place", "control point", "store", "service"]
 
 REFERENCES: tuple[tuple[str, Kind], ...] = (
-    ("stores * primary", "region"),
-    ("stores * standbys [] region", "region"),
-    ("stores * standbys [] source", "region"),
+    ("zones {}", "region"),
+    ("stores * primary", "region or zone"),
+    ("stores * standbys [] region", "region or zone"),
+    ("stores * standbys [] source", "region or zone"),
     ("stores * archive place", "place"),
-    ("stores * commit of []", "region"),
+    ("stores * commit of []", "region or zone"),
     ("stores * endpoint authority", "place"),
     ("stores * failover detect from []", "place"),
     ("stores * failover decide runs_in", "place"),
     ("stores * failover decide voters []", "place"),
     ("stores * failover fence through", "control point"),
-    ("stores * failover promote order []", "region"),
+    ("stores * failover promote order []", "region or zone"),
     ("stores * failover self_check sees []", "place"),
     ("services * runs_in []", "region"),
     ("services * reads {}", "store"),
@@ -32,7 +33,8 @@ REFERENCES: tuple[tuple[str, Kind], ...] = (
     ("dns * health_check stands", "place"),
     ("clients * near", "region"),
     ("control_points * inside", "region"),
-    ("faults [] region", "region"),
+    ("faults [] region", "region or zone"),
+    ("faults [] zone", "zone"),
     ("faults [] store", "store"),
     ("faults [] cut_from []", "place"),
     ("faults [] still_reached_by []", "place"),
@@ -60,10 +62,13 @@ def check_references(document: Document, data: dict[str, Any]) -> None:
 
 def _known(data: dict[str, Any]) -> dict[Kind, set[str]]:
     regions = {region for region in _list(data.get("regions")) if isinstance(region, str)}
+    zones = {zone for _, zone in _zones(data)}
     controls = {control_of(region) for region in regions} | _keys(data, "control_points")
-    places = regions | controls | _keys(data, "witnesses") | _keys(data, "clients") | set(OUTSIDE)
+    places = regions | zones | controls | _keys(data, "witnesses") | _keys(data, "clients") | set(OUTSIDE)
     return {
         "region": regions,
+        "zone": zones,
+        "region or zone": regions | zones,
         "place": places,
         "control point": controls,
         "store": _keys(data, "stores"),
@@ -78,6 +83,7 @@ def _check_names(document: Document, data: dict[str, Any]) -> None:
     for index, region in enumerate(_list(data.get("regions"))):
         if isinstance(region, str):
             named += [(("regions", index), region, "a region")]
+    named += [(path, zone, "a zone") for path, zone in _zones(data)]
     named += [
         ((section, name), name, what)
         for section, what in (
@@ -97,6 +103,17 @@ def _check_names(document: Document, data: dict[str, Any]) -> None:
             document.add(path, f"{name!r} is the control point inside a region", "choose another name", key=True)
         else:
             taken[name] = what
+
+
+def _zones(data: dict[str, Any]) -> list[tuple[Path, str]]:
+    """Return the zones that are declared, with their places in the document."""
+    declared = data.get("zones")
+    return [
+        (("zones", region, index), zone)
+        for region, zones in (declared.items() if isinstance(declared, dict) else ())
+        for index, zone in enumerate(_list(zones))
+        if isinstance(zone, str)
+    ]
 
 
 def _keys(data: dict[str, Any], section: str) -> set[str]:

@@ -140,15 +140,25 @@ def _bandwidth(network: dict[str, Any], regions: list[str], data: dict[str, Any]
                 state.problem(path, f"unknown region {end!r}", nearest(end, regions), key=True)
     stores = data.get("stores")
     for name, store in stores.items() if isinstance(stores, dict) else ():
-        primary = store.get("primary") if isinstance(store, dict) else None
+        primary = _region_of(store.get("primary"), data) if isinstance(store, dict) else None
         standbys = store.get("standbys") if isinstance(store, dict) else None
-        if isinstance(primary, str) and isinstance(standbys, list) and not _covered(primary, standbys, written):
+        if isinstance(primary, str) and isinstance(standbys, list) and not _covered(primary, standbys, written, data):
             source = f"no bandwidth is given from {primary} for the WAL of {name}; lag then comes from latency alone"
             state.state(("network", "wal_bandwidth", f"{primary}/*"), "unlimited", source)
 
 
-def _covered(primary: str, standbys: list[Any], written: dict[str, Any]) -> bool:
+def _region_of(place: Any, data: dict[str, Any]) -> Any:
+    """Return the region that a zone is in; the place itself if it is none."""
+    zones = data.get("zones")
+    for region, inside in zones.items() if isinstance(zones, dict) else ():
+        if isinstance(inside, list) and place in inside:
+            return region
+    return place
+
+
+def _covered(primary: str, standbys: list[Any], written: dict[str, Any], data: dict[str, Any]) -> bool:
     if any(pair in written for pair in (f"{primary}/*", "*/*")):
         return True
-    regions = [standby.get("region") if isinstance(standby, dict) else standby for standby in standbys]
+    named = [standby.get("region") if isinstance(standby, dict) else standby for standby in standbys]
+    regions = [region for name in named if (region := _region_of(name, data)) != primary]
     return all(f"{primary}/{region}" in written or f"*/{region}" in written for region in regions)

@@ -48,6 +48,7 @@ DEFAULTS: dict[str, tuple[str, ...]] = {
     "Isolation": ("isolation-defaults",),
     "Partition": ("partition-defaults",),
     "ProcessCrash": ("process-crash-defaults",),
+    "NodeLoss": ("node-loss-defaults",),
     "Brownout": ("brownout-defaults",),
     "Replication": ("postgresql",),
 }

@@ -366,7 +366,7 @@ def _look_at_node(
     rtt = network.rtt_s(place, node.region)
     if not network.both_ways(place, node.region):
         return Outcome(1.0, rtt if network.refuses(node.region) else timeout_s, rtt)
-    if node.fenced or rtt >= timeout_s:
+    if node.fenced or not node.host_up or rtt >= timeout_s:
         return Outcome(1.0, timeout_s, min(rtt, timeout_s))
     lost = network.probe_loss(place, node.region)
     if depth == "reachability":
@@ -375,5 +375,5 @@ def _look_at_node(
         return Outcome(1.0, rtt, rtt)
     if depth == "write-path" and not node.acknowledging:
         return Outcome(1.0, timeout_s if node.role == "primary" else rtt, rtt)
-    failing = brownouts.failing(node.region, timeout_s) if depth == "write-path" else 0.0
+    failing = brownouts.failing(network.geometry.home[node.region] or "", timeout_s) if depth == "write-path" else 0.0
     return Outcome(1.0 - (1.0 - lost) * (1.0 - failing), timeout_s, rtt)

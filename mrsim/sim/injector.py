@@ -9,10 +9,12 @@ from mrsim.scenario.faults import (
     Brownout,
     Isolation,
     LinkDegradation,
+    NodeLoss,
     Partition,
     ProcessCrash,
     RegionLoss,
     ReplicationStall,
+    ZoneLoss,
 )
 from mrsim.scenario.starts import random_start_period_s
 from mrsim.sim.network import Degradation
@@ -105,15 +107,16 @@ class Injector:
         """Make the fault happen; return what undoes it."""
         network = self._network
         match fault:
-            case RegionLoss():
-                network.lose(fault.region, fault.connections, event, in_flight_lost=fault.in_flight == "lost")
-                return lambda cause: network.restore(fault.region, fault.connections, cause)
+            case RegionLoss() | ZoneLoss():
+                place = subject_of(fault)
+                network.lose(place, fault.connections, event, in_flight_lost=fault.in_flight == "lost")
+                return lambda cause: network.restore(place, fault.connections, cause)
             case Isolation() | Partition():
-                pairs = self._isolated(fault) if isinstance(fault, Isolation) else _parted(fault)
+                pairs = self._isolated(fault) if isinstance(fault, Isolation) else self._parted(fault)
                 network.cut(pairs, event, in_flight_lost=fault.in_flight == "lost")
                 return lambda cause: network.mend(pairs, cause)
             case LinkDegradation():
-                links = [(a, b) for a in fault.from_ for b in fault.to if a != b]
+                links = self._paths(fault.from_, fault.to)
                 name = f"fault/{fault.kind}/{subject_of(fault)}/latency"
                 added = self._world.sample(name, fault.added_latency, index) if fault.added_latency is not None else 0.0
                 item = Degradation(added, fault.loss, fault.bandwidth if fault.bandwidth is not None else INF)
@@ -128,14 +131,18 @@ class Injector:
                     self._refresh(cause)
 
                 return brighten
-            case ProcessCrash() | AgentCrash() | ReplicationStall():
+            case ProcessCrash() | NodeLoss() | AgentCrash() | ReplicationStall():
                 return self._apply_to_node(fault, event)
 
-    def _apply_to_node(self, fault: ProcessCrash | AgentCrash | ReplicationStall, event: int) -> Callable[[int], None]:
+    def _apply_to_node(
+        self, fault: ProcessCrash | NodeLoss | AgentCrash | ReplicationStall, event: int
+    ) -> Callable[[int], None]:
         database = self._databases[fault.store]
         match fault:
             case ProcessCrash():
-                return self._crash(fault, event)
+                return self._crash(fault, event, "the process died")
+            case NodeLoss():
+                return self._lose_node(fault, event)
             case AgentCrash():
                 return self._crash_agent(fault, event)
             case ReplicationStall():
@@ -148,16 +155,27 @@ class Injector:
 
                 return unstall
 
-    def _crash(self, fault: ProcessCrash, event: int) -> Callable[[int], None]:
+    def _crash(self, fault: ProcessCrash | NodeLoss, event: int, why: str) -> Callable[[int], None]:
         database = self._databases[fault.store]
         node = database.nodes[fault.region]
         node.process_up = False
         self._network.last_in_flight_lost = fault.in_flight == "lost"
-        database.stop(fault.region, event, "the process died")
+        database.stop(fault.region, event, why)
 
         def undo(cause: int) -> None:
             node.process_up = True
             self._returns[fault.store].restart(fault.region, cause)
+
+        return undo
+
+    def _lose_node(self, fault: NodeLoss, event: int) -> Callable[[int], None]:
+        node = self._databases[fault.store].nodes[fault.region]
+        node.host_up = node.agent_alive = False
+        restart = self._crash(fault, event, "its host is gone")
+
+        def undo(cause: int) -> None:
+            node.host_up = node.agent_alive = True
+            restart(cause)
 
         return undo
 
@@ -190,13 +208,18 @@ class Injector:
             cut = [place for place in outside if place in named or home[place] in named]
         return [pair for a in inside for b in cut for pair in ((a, b), (b, a))]
 
+    def _parted(self, fault: Partition) -> list[tuple[str, str]]:
+        forward = self._paths(fault.between, fault.and_)
+        backward = [(b, a) for a, b in forward]
+        if fault.direction == "forward":
+            return forward
+        return backward if fault.direction == "backward" else forward + backward
 
-def _parted(fault: Partition) -> list[tuple[str, str]]:
-    forward = [(a, b) for a in fault.between for b in fault.and_ if a != b]
-    backward = [(b, a) for a, b in forward]
-    if fault.direction == "forward":
-        return forward
-    return backward if fault.direction == "backward" else forward + backward
+    def _paths(self, start: tuple[str, ...], end: tuple[str, ...]) -> list[tuple[str, str]]:
+        """Return the directed paths between places named; a region stands for its zones too."""
+        with_zones = self._network.geometry.with_zones
+        ends = [place for place in with_zones(end) if place not in start]
+        return [(a, b) for a in with_zones(start) for b in ends if a != b and a not in end]
 
 
 def subject_of(fault: Fault) -> str:
@@ -204,9 +227,11 @@ def subject_of(fault: Fault) -> str:
     match fault:
         case RegionLoss() | Isolation() | Brownout():
             return fault.region
+        case ZoneLoss():
+            return fault.zone
         case Partition():
             return f"{'+'.join(fault.between)}|{'+'.join(fault.and_)}"
         case LinkDegradation():
             return f"{'+'.join(fault.from_)}>{'+'.join(fault.to)}"
-        case ProcessCrash() | AgentCrash() | ReplicationStall():
+        case ProcessCrash() | NodeLoss() | AgentCrash() | ReplicationStall():
             return f"{fault.store}@{fault.region}"

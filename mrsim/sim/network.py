@@ -11,7 +11,7 @@ from mrsim.scenario.topology import LOCAL_RTT_S
 from mrsim.trace import INF, NO_EVENT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from collections.abc import Set as AbstractSet
 
     from mrsim.scenario.model import Scenario
@@ -43,11 +43,16 @@ class Geometry:
             self.home[name] = point.inside
             if point.inside is not None:
                 self._anchor[name] = point.inside
+        self.zones = tuple(zone for zones in scenario.zones.values() for zone in zones)
+        for region, zones in scenario.zones.items():
+            for zone in zones:
+                self.home[zone] = self._anchor[zone] = region
         self.places = tuple(self.home)
         self.inside: dict[str, frozenset[str]] = {
             region: frozenset(place for place, home in self.home.items() if home == region)
             for region in scenario.regions
         }
+        self.inside |= {zone: frozenset((zone,)) for zone in self.zones}
         self._cache: dict[tuple[str, str], float] = {}
         self._bandwidths: dict[tuple[str, str], float] = {}
 
@@ -66,9 +71,19 @@ class Geometry:
         found = self._bandwidths.get(key)
         if found is None:
             stated = self._network.wal_bandwidth
-            found = next((stated[key] for key in (f"{a}/{b}", f"{a}/*", f"*/{b}", "*/*") if key in stated), INF)
-            self._bandwidths[a, b] = found
+            a, b = self.home[a] or a, self.home[b] or b
+            # What is stated is between regions.
+            found = INF if a == b else next((stated[key] for key in (f"{a}/{b}", f"{a}/*", f"*/{b}", "*/*") if key in stated), INF)
+            self._bandwidths[key] = found
         return found
+
+    def with_zones(self, places: Iterable[str]) -> list[str]:
+        """Return places, each region followed by its zones, which share its paths to everywhere else."""
+        return [
+            one
+            for place in places
+            for one in (place, *(zone for zone in self.zones if place != zone and self.home[zone] == place))
+        ]
 
     def _rtt_s(self, a: str, b: str) -> float:
         if a == b:
@@ -144,8 +159,7 @@ class Network:
 
     def refuses(self, place: str) -> bool:
         """Return whether a lost place answers with refusals (a router says no) instead of silence."""
-        region = self.geometry.home[place]
-        modes = self._dead.get(region) if region is not None else None
+        modes = self._dead.get(place) or self._dead.get(self.geometry.home[place] or "")
         return bool(modes) and modes[-1] == "refused"  # type: ignore[index]
 
     def open(self, a: str, b: str) -> bool:
@@ -205,7 +219,7 @@ class Network:
         self._announce({place for pair in pairs for place in pair}, cause)
 
     def lose(self, region: str, connections: str, cause: int, *, in_flight_lost: bool) -> None:
-        """Take a region, and every place inside it, off the map."""
+        """Take a region or zone, and every place inside it, off the map."""
         self._dead.setdefault(region, []).append(connections)
         self._gone |= self.geometry.inside[region]
         self._announce(self.geometry.inside[region], cause, in_flight_lost=in_flight_lost)
@@ -214,7 +228,8 @@ class Network:
         """Undo :meth:`lose`."""
         self._dead[region].remove(connections)
         if not self._dead[region]:
-            self._gone -= self.geometry.inside[region]
+            del self._dead[region]
+            self._gone = frozenset[str]().union(*(self.geometry.inside[place] for place in self._dead))
         self._announce(self.geometry.inside[region], cause)
 
     def degrade(self, pairs: list[tuple[str, str]], item: Degradation, cause: int) -> None:

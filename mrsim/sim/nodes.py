@@ -80,6 +80,8 @@ class Node:
     ----------
     running
         The process answers.
+    host_up
+        Its host is there, as far as no fault of its place is concerned.
     role
         What it believes: primary (out of recovery), standby, or demoted (a former primary that is read-only).
     blocked
@@ -98,6 +100,7 @@ class Node:
         "blocked",
         "fenced",
         "history",
+        "host_up",
         "name",
         "open_since_s",
         "opened_by",
@@ -122,6 +125,7 @@ class Node:
         self.running = True
         self.process_up = True
         self.agent_alive = True
+        self.host_up = True
         self.fenced = False
         self.promoting = False
         self.blocked = False

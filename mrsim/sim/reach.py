@@ -26,6 +26,7 @@ class Reach:
     """
 
     def __init__(self, world: World, network: Network, cohorts: tuple[str, ...], regions: tuple[str, ...]) -> None:
+        self._sites = (*regions, *network.geometry.zones)
         self._world = world
         self._network = network
         self._cohorts = cohorts
@@ -34,28 +35,28 @@ class Reach:
 
     def on_network(self, touched: frozenset[str], cause: int) -> None:
         """React to a change of paths."""
-        for region in self._regions:
-            inside = region in touched
+        for site in self._sites:
+            inside = site in touched
             for place in (*self._cohorts, *self._regions):
                 if inside or place in touched:
-                    self._set(place, region, cause)
+                    self._set(place, site, cause)
 
-    def _set(self, place: str, region: str, cause: int) -> None:
-        on = self._network.both_ways(place, region)
-        signal = self._signals.get((place, region))
+    def _set(self, place: str, site: str, cause: int) -> None:
+        on = self._network.both_ways(place, site)
+        signal = self._signals.get((place, site))
         if signal is None:
             if on:
                 return
-            signal = self._signals[place, region] = Signal()
+            signal = self._signals[place, site] = Signal()
         if signal.set(self._world.now, on=on, event=cause):
             self._world.stirred += 1
 
     def front(self) -> dict[tuple[str, str], list[Span]]:
         """Return when each (cohort, region) worked; pairs that always did are left out."""
-        return {key: signal.spans for key, signal in self._signals.items() if key[0] in self._cohorts}
+        return {key: signal.spans for key, signal in self._signals.items() if key[0] in self._cohorts and key[1] in self._regions}
 
     def links(self, nodes: dict[str, str]) -> dict[tuple[str, str], list[Span]]:
-        """Return when each (region, node) worked, given each node's region; pairs that always did are left out."""
+        """Return when each (region, node) worked, given each node's place; pairs that always did are left out."""
         return {
             (region, name): self._signals[region, home].spans
             for name, home in nodes.items()

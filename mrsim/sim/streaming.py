@@ -259,8 +259,8 @@ class Streaming:
     def _closing_s(self, node: Node, upstream: Upstream) -> float:
         """Return when the primary hears that the standby's end was closed just now; infinite if it does not."""
         a, b = node.region, upstream.source.region
-        # A host whose power is off closes nothing.
-        heard = not node.fenced and a not in self._stalls and self._network.open(a, b)
+        # A host that is gone, or whose power is off, closes nothing.
+        heard = node.host_up and not node.fenced and a not in self._stalls and self._network.open(a, b)
         return self._world.now + self._network.one_way_s(a, b) if heard else INF
 
     def _leave(self, node: Node, upstream: Upstream, cause: int) -> None:
