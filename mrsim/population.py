@@ -334,7 +334,12 @@ def _followed_s(phases: Phases, cohort: str, changes_s: Floats, known: Known, ou
 
 
 def endpoint_seen_s(
-    phases: Phases, cohort: str, changes_s: Floats, ttl_s: float, reconnect: Distribution
+    phases: Phases,
+    cohort: str,
+    changes_s: Floats,
+    ttl_s: float,
+    reconnect: Distribution,
+    cached: NDArray[np.bool_] | None = None,
 ) -> tuple[Floats, Floats]:
     """Return when the service instances that serve each point see each change of an endpoint, and when they use it.
 
@@ -353,6 +358,8 @@ def endpoint_seen_s(
         Life of the endpoint's answer in an instance.
     reconnect
         Time from seeing a new answer to working connections.
+    cached
+        Whether a change waits for the answer to be read again, as ``changes_s``; all do if not given.
 
     Returns
     -------
@@ -365,9 +372,14 @@ def endpoint_seen_s(
     works = np.empty_like(seen)
     if not number:
         return seen.transpose(1, 0, 2), works.transpose(1, 0, 2)
-    seen[0] = changes_s[:, 0, None] + phases.of_cohort(cohort, Dimension.ENDPOINT) * ttl_s
-    for index in range(1, number):
-        seen[index] = _next_fetch(seen[index - 1], changes_s[:, index, None], ttl_s)[0]
+    fetched = seen[0] = changes_s[:, 0, None] + phases.of_cohort(cohort, Dimension.ENDPOINT) * ttl_s
+    for index in range(number):
+        change = changes_s[:, index, None]
+        if index:
+            fetched = seen[index] = _next_fetch(fetched, change, ttl_s)[0]
+        if cached is not None and not cached[:, index].all():
+            at_once = np.maximum(change, seen[index - 1]) if index else np.broadcast_to(change, fetched.shape)
+            seen[index] = np.where(cached[:, index, None], fetched, at_once)
     for index in range(number):
         if reconnect.is_constant:
             works[index] = seen[index] + reconnect.mean()

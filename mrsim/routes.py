@@ -68,7 +68,7 @@ class Routes:
         self._records = {service: name for name, record in reversed(scenario.dns.items()) for service in record.serves}
         self._answers: dict[tuple[str, str], tuple[Changes, Floats]] = {}
         self._endpoints: dict[tuple[str, tuple[str, ...]], Changes] = {}
-        self._instances: dict[tuple[str, str], list[tuple[Floats, tuple[Floats, Floats]]]] = {}
+        self._instances: dict[tuple[str, str], list[tuple[Changes, tuple[Floats, Floats]]]] = {}
         self._paths: dict[tuple[str, str, str], list[tuple[Interval, ...]]] = {}
         self._ranges: dict[tuple[str, str, str], Ranges] = {}
         self._errors = any(trace.error_rate for trace in traces)
@@ -125,14 +125,15 @@ class Routes:
             found = self._endpoints[key] = padded_changes(lists)
         return found
 
-    def _instance_times(self, store: str, cohort: str, changes_s: Floats) -> tuple[Floats, Floats]:
+    def _instance_times(self, store: str, cohort: str, changes: Changes) -> tuple[Floats, Floats]:
         known = self._instances.setdefault((store, cohort), [])
-        for times, result in known:
-            if np.array_equal(times, changes_s):
+        for same, result in known:
+            if np.array_equal(same.changes_s, changes.changes_s) and np.array_equal(same.cached, changes.cached):
                 return result
         endpoint = self.scenario.stores[store].endpoint
-        fresh = endpoint_seen_s(self.phases, cohort, changes_s, endpoint.ttl, endpoint.reconnect)
-        known.append((changes_s, fresh))
+        times, cached = changes.changes_s, changes.cached
+        fresh = endpoint_seen_s(self.phases, cohort, times, endpoint.ttl, endpoint.reconnect, cached)
+        known.append((changes, fresh))
         return fresh
 
     # -- paths -----------------------------------------------------------------------------------------------------
@@ -238,7 +239,7 @@ class Routes:
                     yield from self._of_pieces(cohort, region_layer, None, packed)
                     continue
                 endpoint = self._endpoint(store, regions)
-                sees, works = self._instance_times(store, cohort, endpoint.changes_s)
+                sees, works = self._instance_times(store, cohort, endpoint)
                 for node_layer, nodes in segments(endpoint, sees, works):
                     links = chosen(list(zip(regions, nodes, strict=True)), lambda pair: self._whole("link", *pair))
                     served = meet(meet(paths, links), chosen(nodes, ranges_of))

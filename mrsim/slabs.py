@@ -35,6 +35,8 @@ class Changes:
     changes_s: Floats
     events: Ints
     targets: list[tuple[str, ...]]
+    cached: NDArray[np.bool_]
+    """Whether a change waits for the last answer to be fetched again."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,11 +119,13 @@ def padded_changes(answers: Sequence[Sequence[Change]]) -> Changes:
     width = max((len(row) for row in rows), default=0)
     times = np.full((len(rows), width), np.inf)
     events = np.full((len(rows), width), NO_EVENT, dtype=np.int64)
+    cached = np.ones((len(rows), width), dtype=np.bool_)
     for index, row in enumerate(rows):
         for place, change in enumerate(row):
             times[index, place] = change.at_s
             events[index, place] = change.event
-    return Changes(times, events, targets)
+            cached[index, place] = change.cached
+    return Changes(times, events, targets, cached)
 
 
 def segments(changes: Changes, sees: Floats, works: Floats) -> Iterator[tuple[Layer, tuple[str, ...]]]:

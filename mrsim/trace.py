@@ -106,6 +106,8 @@ class Change:
     at_s: float
     target: str
     event: int = NO_EVENT
+    cached: bool = True
+    """Whether who had the last answer goes on with it for its life; else it holds good and leads elsewhere."""
 
 
 @dataclass(slots=True)

@@ -161,9 +161,11 @@ def _failover(draw: st.DrawFn, regions: tuple[str, ...], primary: str, standbys:
     return failover
 
 
-def _store(draw: st.DrawFn, regions: tuple[str, ...]) -> Data:
-    primary = draw(st.sampled_from(regions))
-    standbys = [region for region in regions if region != primary and draw(st.sampled_from([True] * 9 + [False]))]
+def _store(draw: st.DrawFn, regions: tuple[str, ...], zones: dict[str, list[str]]) -> Data:
+    home = draw(st.sampled_from([*zones] or regions))
+    primary, *near = zones.get(home, [home])
+    standbys = [region for region in regions if region != home and draw(st.sampled_from([True] * 9 + [False]))]
+    standbys = near + standbys
     listed: list[Any] = list(standbys)
     if len(standbys) > 1 and draw(st.integers(0, 3)) == 0:
         listed[-1] = {"region": standbys[-1], "source": standbys[0]}
@@ -184,8 +186,26 @@ def _store(draw: st.DrawFn, regions: tuple[str, ...]) -> Data:
     if draw(st.booleans()):
         store["product"] = "cloudnative-pg"
     if standbys and draw(st.sampled_from([True] * 9 + [False])):
-        store["failover"] = _failover(draw, regions, primary, standbys, moved_by)
+        store["failover"] = _failover(draw, regions, home, standbys, moved_by)
+    if near and draw(st.sampled_from([True, True, False])):
+        _manage_inside(draw, store, bool(standbys[len(near) :]))
     return store
+
+
+def _manage_inside(draw: st.DrawFn, store: Data, elsewhere: bool) -> None:
+    """Let a manager look after the nodes of a region; a lease would do so itself."""
+    if store.get("failover", {}).get("decide", {}).get("by") == "lease" or not elsewhere:
+        store.pop("failover", None)
+        store["endpoint"]["moved_by"] = draw(st.sampled_from(["controller", "gitops"]))
+    store["in_region"] = {
+        "every": "5s",
+        "fails": draw(st.integers(1, 3)),
+        "timeout": "2s",
+        "grace": draw(st.sampled_from(["20s", "50s"])),
+        "delay": draw(st.sampled_from(["0s", "5s..20s"])),
+        "fails_to_promote": draw(st.sampled_from(["0%", "0%", "50%"])),
+        "attempt_timeout": "20s",
+    }
 
 
 def _record(draw: st.DrawFn, regions: tuple[str, ...]) -> Data:
@@ -203,7 +223,8 @@ def _record(draw: st.DrawFn, regions: tuple[str, ...]) -> Data:
 
 
 def _fault(draw: st.DrawFn, regions: tuple[str, ...], store: Data, kind: str) -> Data:
-    region = draw(st.sampled_from([*[store["primary"]] * 4, *regions]))
+    home = next(region for region in regions if store["primary"].startswith(region))
+    region = draw(st.sampled_from([*[home] * 4, *regions]))
     others = [place for place in (*regions, *OUTSIDE, WITNESS) if place != region]
     standbys = [item if isinstance(item, str) else item["region"] for item in store["standbys"]]
     fault: Data = {"kind": kind, "at": draw(st.one_of(st.just("random"), seconds(50, 900)))}
@@ -220,7 +241,9 @@ def _fault(draw: st.DrawFn, regions: tuple[str, ...], store: Data, kind: str) ->
         direction = draw(st.sampled_from(["both", "forward", "backward"]))
         away = draw(st.lists(st.sampled_from(others), min_size=1, max_size=4, unique=True))
         return fault | {"between": [region], "and": away, "direction": direction, "in_flight": in_flight}
-    if kind in ("process-crash", "agent-crash"):
+    if kind == "zone-loss":
+        return fault | {"zone": store["primary"], "connections": "hang", "in_flight": in_flight}
+    if kind in ("process-crash", "agent-crash", "node-loss"):
         return fault | {"store": STORE, "region": draw(st.sampled_from([store["primary"], *standbys]))}
     if kind == "replication-stall":
         return fault | {"store": STORE, "region": draw(st.sampled_from(standbys))}
@@ -237,7 +260,9 @@ def _fault(draw: st.DrawFn, regions: tuple[str, ...], store: Data, kind: str) ->
 
 def _faults(draw: st.DrawFn, regions: tuple[str, ...], store: Data) -> list[Data]:
     kinds = ["region-loss", "region-loss", "isolation", "isolation", "partition", "process-crash", "brownout"]
-    kinds.append("link-degradation")
+    kinds += ["link-degradation", "node-loss"]
+    if store["primary"] not in regions:
+        kinds += ["zone-loss", "process-crash", "node-loss"]
     if store["standbys"]:
         kinds.append("replication-stall")
     if "failover" in store:
@@ -249,11 +274,14 @@ def _faults(draw: st.DrawFn, regions: tuple[str, ...], store: Data) -> list[Data
 def scenario_data(draw: st.DrawFn, *, with_faults: bool = True) -> Data:
     """Return a scenario as plain data, as a file would hold it.
 
-    One store named ``db`` in one to four regions, any way of failing over, a record, one or two cohorts, a witness, a
-    control point outside every region, and one to three faults that may overlap (or none).
+    One store named ``db`` in one to four regions, one of them with zones or not, any way of failing over, a record, one
+    or two cohorts, a witness, a control point outside every region, and one to three faults that may overlap (or none).
     """
     regions = REGIONS[: draw(st.sampled_from([3, 2, 3, 4, 3, 2, 4, 3, 2, 4, 3, 1]))]
-    store = _store(draw, regions)
+    home = draw(st.sampled_from(regions))
+    count = draw(st.sampled_from([0, 0, 2, 3]))
+    zones = {home: [f"{home}-{letter}" for letter in "abc"[:count]]} if count else {}
+    store = _store(draw, regions, zones)
     rtt = {f"{a}/{b}": f"{draw(st.integers(1, 200))}ms" for a, b in combinations(regions, 2)}
     clients = {"users": {"near": regions[0], "share": "100%", "resolvers": "typical", "class": "browser", "points": 4}}
     if draw(st.booleans()):
@@ -261,11 +289,14 @@ def scenario_data(draw: st.DrawFn, *, with_faults: bool = True) -> Data:
         clients["others"] = clients["users"] | {"near": regions[-1], "share": "40%", "class": "jvm"}
     network: Data = {"rtt": rtt}
     if draw(st.booleans()):
-        network["wal_bandwidth"] = {f"{store['primary']}/*": draw(st.sampled_from(["3MB/s", "10MB/s"]))}
+        network["wal_bandwidth"] = {
+            f"{home if zones else store['primary']}/*": draw(st.sampled_from(["3MB/s", "10MB/s"]))
+        }
     return {
         "name": "generated",
         "horizon": draw(st.sampled_from(["40min", "2h"])),
         "regions": list(regions),
+        "zones": zones,
         "network": network,
         "witnesses": {WITNESS: {"rtt": "15ms"}},
         "control_points": {"cloud-api": {}},

@@ -126,7 +126,10 @@ def _topology(scenario: Scenario) -> str:
         nodes = [
             (name if role == "standby" else f"{name} ({role})") + ("" if place == region else f" in {place}")
             for name, store in scenario.stores.items()
-            for place, role in ((store.primary, "primary"), *((standby.region, "standby") for standby in store.standbys))
+            for place, role in (
+                (store.primary, "primary"),
+                *((standby.region, "standby") for standby in store.standbys),
+            )
             if region_of(scenario, place) == region
         ]
         services = [

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from mrsim.scenario.control import DecideLease, Detect, Failover
+from mrsim.scenario.control import DecideLease, Detect, Failover, InRegion
 from mrsim.scenario.document import Document, Path, nearest
 from mrsim.scenario.model import Scenario
-from mrsim.scenario.places import is_lost_with
+from mrsim.scenario.places import is_lost_with, region_of
 from mrsim.scenario.stores import Store
 from mrsim.units import write
 
@@ -22,6 +22,8 @@ def check_store(store: Store, path: Path, scenario: Scenario, document: Document
     if not any(service.writes == path[-1] for service in scenario.services.values()):
         hint = f"write services: {{orders: {{writes: {path[-1]}}}}}"
         document.add(path, f"no service writes to {path[-1]!r}", hint, key=True)
+    if store.in_region is not None:
+        _check_in_region(store, store.in_region, (*path, "in_region"), scenario, document)
     if store.failover is not None:
         _check_failover(store, store.failover, (*path, "failover"), scenario, document)
 
@@ -109,6 +111,25 @@ def _check_commit(store: Store, path: Path, document: Document) -> None:
             document.add((*at, "of", index), message, "name standbys that stream")
     if len(set(commit.of)) < len(commit.of):
         document.add((*at, "of"), "a standby is named twice", "keep one")
+
+
+def _check_in_region(store: Store, rule: InRegion, path: Path, scenario: Scenario, document: Document) -> None:
+    sites = [store.primary, *(standby.region for standby in store.standbys)]
+    homes = [region_of(scenario, site) for site in sites]
+    if len(set(homes)) == len(homes):
+        hint = "write zones: {us-east: [us-east-a, us-east-b]} and let nodes stand in them, or leave in_region out"
+        document.add(path, "no region has two nodes: there is nothing to promote inside one", hint, key=True)
+    if rule.grace <= rule.heartbeat:
+        message = f"a host that lives would be missed between two heartbeats, {write(rule.heartbeat, 'duration')} apart"
+        document.add((*path, "grace"), message, "raise grace, or lower heartbeat")
+    if store.failover is None:
+        return
+    if isinstance(store.failover.decide, DecideLease):
+        message = "a lease covers all nodes, those in one region too"
+        document.add(path, message, "leave in_region out, or let another control decide between regions", key=True)
+    if len(set(homes)) == 1 and len(homes) > 1:
+        message = f"all nodes are in {homes[0]!r}, where in_region promotes them: there is nothing left to do"
+        document.add((*path[:-1], "failover"), message, "leave failover out, or add a standby elsewhere", key=True)
 
 
 def _check_failover(store: Store, failover: Failover, path: Path, scenario: Scenario, document: Document) -> None:

@@ -156,6 +156,28 @@ class SelfCheck(Model):
     timeout: Seconds = Field(default=2.0, gt=0, description="How long one check waits.")
 
 
+class InRegion(Model):
+    """A manager in each region that replaces a dead primary by another node of the same region."""
+
+    every: Seconds = Field(gt=0, description="Interval of the probes that a host makes of its own database.")
+    fails: Count = Field(ge=1, description="Consecutive failures until the host reports its database down.")
+    timeout: Seconds = Field(gt=0, description="How long such a probe waits.")
+    heartbeat: Seconds = Field(gt=0, description="Interval of a host's signs of life.")
+    grace: Seconds = Field(gt=0, description="A host is missed once its last sign of life is older than this.")
+    poll: Seconds = Field(description="How often the manager looks for hosts that are missed.")
+    delay: SecondsDist = Field(description="Wait between noticing and acting (failoverDelay).")
+    takes: SecondsDist = Field(description="From the end of replay to the first write accepted.")
+    fails_to_promote: Share = Field(default=0.0, description="Chance that an attempt to promote fails.")
+    attempt_timeout: Seconds = Field(default=60.0, gt=0, description="Wait before a failed attempt is given up.")
+    redirects: SecondsDist = Field(
+        description="From the new primary being writable to the region's service leading to it; no answer changes."
+    )
+    starts_after: SecondsDist = Field(description="From the end of a node's fault to its database running.")
+    rebuild: SecondsDist = Field(
+        description="From learning of the new primary to being a standby of it, for one that was ahead (pg_rewind)."
+    )
+
+
 class Failover(Model):
     """Everything between a dead primary and a living one."""
 

@@ -54,7 +54,8 @@ def check_references(document: Document, data: dict[str, Any]) -> None:
         for path, name, is_key in _found(data, pattern.split(), ()):
             if not isinstance(name, str) or name in known[kind]:
                 continue
-            message, hint = f"unknown {kind} {shortened(name)!r}", nearest(name, known[kind])
+            what = "region" if kind == "region or zone" and not known["zone"] else kind
+            message, hint = f"unknown {what} {shortened(name)!r}", nearest(name, known[kind])
             if not known[kind]:
                 hint = f"the scenario has no {kind}s"
             document.add(path, message, hint, key=is_key)

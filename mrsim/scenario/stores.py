@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from mrsim.scenario.control import Failover
+from mrsim.scenario.control import Failover, InRegion
 from mrsim.scenario.fields import (
     Bytes,
     BytesPerSecond,
@@ -113,7 +113,12 @@ class Store(Model):
     wal: Wal = Field(description="What the primary writes.")
     replication: Replication = Field(description="Timers and speeds of streaming replication.")
     archive: Archive | None = Field(default=None, description="WAL archive; standbys use it by via: archive.")
-    failover: Failover | None = Field(default=None, description="None: nobody promotes anything.")
+    in_region: InRegion | None = Field(
+        default=None, description="Replaces a dead primary inside its region; needs nodes in zones."
+    )
+    failover: Failover | None = Field(
+        default=None, description="Between regions if in_region is there. None: nobody promotes anything else."
+    )
 
     def standby_work_s(self, flush_s: float) -> float:
         """Return what a standby that keeps up does with a commit before it answers, in seconds.

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from mrsim.sim import controller as core
+from mrsim.sim.candidates import candidates, received_until_s, why_none
 from mrsim.sim.signals import nobody_listens
 from mrsim.sim.world import CONTROL
 from mrsim.trace import INF, NO_EVENT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from mrsim.scenario.control import DecideAutomatic, DecideOperator, Failover
+    from mrsim.sim.cluster import Cluster
     from mrsim.sim.database import Database
     from mrsim.sim.endpoint import Endpoint
     from mrsim.sim.network import Network
+    from mrsim.sim.nodes import Node
     from mrsim.sim.world import Timer, World
 
 _DECISION = {
@@ -41,6 +45,12 @@ class Control:
         Where the decision is made.
     database, endpoint
         What it commands.
+    mover
+        Place of whoever moves the endpoint; None: it follows health by itself.
+    clusters
+        Clusters with managers of their own, by the regions and zones of their nodes.
+    inside
+        Regions and zones that it promotes in; None: everywhere but in the old primary's cluster.
     """
 
     def __init__(
@@ -54,6 +64,8 @@ class Control:
         database: Database,
         endpoint: Endpoint,
         mover: str | None,
+        clusters: Mapping[str, Cluster] = MappingProxyType({}),
+        inside: frozenset[str] | None = None,
     ) -> None:
         self._world = world
         self._network = network
@@ -64,6 +76,10 @@ class Control:
         self._database = database
         self._endpoint = endpoint
         self._mover = mover
+        self._clusters = clusters
+        self._inside = inside
+        self.redirect: Callable[[Node, int, Callable[[int], None]], None] = self._move_endpoint
+        """How clients are led to a new primary: ``redirect(node, cause, done)``."""
         self._timers: list[Timer] = []
         self._last = NO_EVENT
         self._fences = 0
@@ -103,7 +119,22 @@ class Control:
             case core.Stage.REDIRECTING:
                 return self._database.nodes[self.state.candidate].name
             case _:
-                return self._database.nodes[self.state.primary].name
+                return self._primary().name
+
+    def _primary(self) -> Node:
+        """Return the node that it takes for the primary: of a cluster, the one that its service leads to."""
+        cluster = self._clusters.get(self.state.primary)
+        return cluster.target if cluster is not None else self._database.nodes[self.state.primary]
+
+    @property
+    def promoting(self) -> str:
+        """Region or zone of the node that it is making primary; empty if none."""
+        return self.state.candidate if self.state.stage == core.Stage.PROMOTING else ""
+
+    def adopt(self, region: str) -> None:
+        """Drop what is under way: somebody else has made this node primary, or a standby."""
+        self._cancel()
+        self.state = core.State(primary=region, round=self.state.round)
 
     def on_verdict(self, down: bool, event: int) -> None:
         """Take in the probers' combined verdict."""
@@ -121,7 +152,7 @@ class Control:
         if not self._asking or not touched:
             return
         detect = self._failover.detect
-        if detect is not None and self._network.both_ways(self.place, self.state.primary):
+        if detect is not None and self._network.both_ways(self.place, self._primary().region):
             if not self._looking:
                 self._looking = True
                 self._later(detect.every + detect.timeout, "looks-again", self._looked)
@@ -136,7 +167,7 @@ class Control:
 
     def _see_primary(self) -> None:
         """Note when the primary could last be asked for its position."""
-        primary = self._database.nodes[self.state.primary]
+        primary = self._primary()
         if primary.running and self._network.both_ways(self.place, primary.region):
             self._seen_s = INF
         else:
@@ -218,11 +249,14 @@ class Control:
             )
         self._observe(core.EvidenceTimeout())
 
-    def _stand_down(self) -> None:
+    def _cancel(self) -> None:
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()
         self._asking = self._looking = False
+
+    def _stand_down(self) -> None:
+        self._cancel()
         self._last = self._world.emit("stood-down", self._name, self._last, "", "the primary answers again")
 
     # Fencing -------------------------------------------------------------------------------------------------------
@@ -243,10 +277,13 @@ class Control:
 
     def _fence_acts(self, target: str, point: str) -> None:
         network = self._network
-        if not network.both_ways(point, target):
+        cluster = self._clusters.get(target)
+        sites = sorted(cluster.sites) if cluster is not None else [target]
+        if not all(network.both_ways(point, site) for site in sites):
             return
-        if not self._database.nodes[target].fenced:
-            self._database.fence(target, self._last)
+        for site in sites:
+            if not self._database.nodes[site].fenced:
+                self._database.fence(site, self._last)
         if network.open(point, self.place):
             reply = self._world.now + network.one_way_s(point, self.place)
             self._world.at(reply, CONTROL, f"{self._name}/fence-reply", lambda: self._fence_confirmed(target))
@@ -275,25 +312,30 @@ class Control:
     def _ask(self) -> None:
         """Ask every standby that answers for its position and its last reported lag."""
         self._see_primary()
-        found = []
-        streaming = self._database.streaming
-        for region, node in self._database.nodes.items():
-            if region == self.state.primary or not node.running or node.role != "standby" or node.promoting:
-                continue
-            if not node.rebuilding and self._network.both_ways(self.place, region):
-                lag_s = streaming.reported_lag_s(node, self._seen_s)
-                found.append(core.Candidate(region, lag_s, streaming.position(node)))
+        sites = [site for site in self._database.nodes if self._may_promote(site)]
+        if self._inside is not None:
+            until_s = received_until_s(self._network, self._database, self.place, sites, self._primary())
+            if until_s > self._world.now:
+                if until_s < INF:
+                    self._later(until_s - self._world.now, "receivers", self._looked)
+                self._why_not("WAL still arrives from the old primary")
+                return
+        found = candidates(self._network, self._database, self.place, sites, self._seen_s)
         self._observe(core.Candidates(tuple(found)))
         if self.state.stage == core.Stage.CHOOSING and self._asking:
-            why = self._why_none(found)
-            if why != self._why:
-                self._world.emit("no-candidate", self._name, self._last, "decision", why)
-            self._why = why
+            self._why_not(why_none(found))
 
-    def _why_none(self, found: list[core.Candidate]) -> str:
-        if not found:
-            return "no standby answers"
-        return "the lag gate holds: " + ", ".join(f"{item.region} {item.lag_s:.1f} s behind" for item in found)
+    def _why_not(self, why: str) -> None:
+        """Say in the trace why nobody is promoted, once."""
+        if why != self._why:
+            self._world.emit("no-candidate", self._name, self._last, "decision", why)
+        self._why = why
+
+    def _may_promote(self, site: str) -> bool:
+        if self._inside is not None:
+            return site in self._inside and site != self.state.primary
+        cluster = self._clusters.get(self.state.primary)
+        return site not in (cluster.sites if cluster is not None else (self.state.primary,))
 
     def _promote(self, region: str) -> None:
         self._asking = False
@@ -311,7 +353,7 @@ class Control:
 
         def command() -> None:
             if self._network.alive(region) and self._database.nodes[region].running:
-                self._database.promote(region, self._last, occasion, done)
+                self._database.promote(region, self._last, occasion, done, inside=self._inside)
             else:
                 done(success=False, event=self._last)
 
@@ -327,7 +369,7 @@ class Control:
 
         def look() -> None:
             node = self._database.nodes[region]
-            found = node is self._database.current and node.running and network.both_ways(self.place, region)
+            found = node.role == "primary" and node.running and network.both_ways(self.place, region)
             self._promoted(event, success=found)
 
         world.at(max(gives_up_s, world.now), CONTROL, f"{self._name}/promotion-timeout", look)
@@ -341,10 +383,13 @@ class Control:
             self.on_news(event)
 
     def _move(self, region: str) -> None:
+        self.redirect(self._database.nodes[region], self._last, self._moved)
+
+    def _move_endpoint(self, node: Node, cause: int, done: Callable[[int], None]) -> None:
         if self._mover is None:
-            self._moved(self._last)
+            done(cause)
             return
-        self._endpoint.move(self._database.nodes[region].name, self._mover, self._last, self._moved)
+        self._endpoint.move(node.name, self._mover, cause, done)
 
     def _moved(self, event: int) -> None:
         for timer in self._timers:

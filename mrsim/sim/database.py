@@ -13,6 +13,7 @@ from mrsim.trace import INF, NO_EVENT, History
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from mrsim.distributions import Distribution
     from mrsim.scenario.stores import Store
     from mrsim.sim.network import Network
     from mrsim.sim.nodes import Node
@@ -54,7 +55,7 @@ class Database:
         self.nodes = nodes
         self.streaming = streaming
         self.current = primary = nodes[store.primary]
-        """The node that was promoted last."""
+        """The node that was promoted last, but for those promoted in a cluster that had been given up."""
         self.histories = [History(primary.name, -1, INF, -INF)]
         self.redundant = Signal()
         self._listeners: list[Callable[[int], None]] = []
@@ -75,9 +76,19 @@ class Database:
         self._listeners.clear()
         self.streaming.on_change = nobody_listens
 
-    def on_line(self, history: int, position_s: float) -> bool:
-        """Return whether a position lies on the surviving history."""
-        line, until = len(self.histories) - 1, INF
+    @property
+    def receiver_timeout_s(self) -> float:
+        """How long a standby waits for a silent primary, in seconds."""
+        return self._timers.receiver_timeout
+
+    @property
+    def surviving(self) -> int:
+        """Index of the history that survives: that of the node which was promoted last by who decides over all."""
+        return self.current.history
+
+    def on_line(self, history: int, position_s: float, line: int | None = None) -> bool:
+        """Return whether a position lies on a history, the surviving one if none is named."""
+        line, until = self.surviving if line is None else line, INF
         while line not in {history, -1}:
             until = min(until, self.histories[line].forked_at_s)
             line = self.histories[line].parent
@@ -164,7 +175,14 @@ class Database:
 
     # Promotion -----------------------------------------------------------------------------------------------------
 
-    def promote(self, region: str, cause: int, occasion: int, done: Callable[[bool, int], None]) -> None:
+    def promote(
+        self,
+        region: str,
+        cause: int,
+        occasion: int,
+        done: Callable[[bool, int], None],
+        inside: frozenset[str] | None = None,
+    ) -> None:
         """Make a standby primary: replay what it has, fork, become writable.
 
         Parameters
@@ -177,28 +195,38 @@ class Database:
             Number of the attempt, for its draws.
         done
             Called with ``(success, event)``.
+        inside
+            Regions and zones over which whoever commands it decides; None: over all.
         """
-        promote = self._store.failover.promote  # type: ignore[union-attr]
+        takes_dist, fails, attempt_timeout_s = self._promotion(inside is not None)
         node, now = self.nodes[region], self._world.now
         wait = node.upstream.stream.end_recovery_s(now) if node.upstream is not None else 0.0
         self.streaming.detach(node, cause)
         node.promoting = True
         # From here on it acknowledges nothing of the old primary's.
         self.changed(cause)
-        if self._world.uniform(f"{node.name}/promote/fails", occasion) < promote.fails:
+        if self._world.uniform(f"{node.name}/promote/fails", occasion) < fails:
             name = f"{node.name}/promotion-failed"
-            self._world.at(now + promote.attempt_timeout, DATABASE, name, lambda: self._failed(node, cause, done))
+            self._world.at(now + attempt_timeout_s, DATABASE, name, lambda: self._failed(node, cause, done))
             return
-        takes = self._world.sample(f"{node.name}/promote", promote.takes, occasion)
+        takes = self._world.sample(f"{node.name}/promote", takes_dist, occasion)
 
         def replayed() -> None:
             event = cause
             if wait > 0.0:
                 event = self._world.emit("replayed", node.name, cause, "data_wait", "received WAL is applied")
-            writable = self._world.now + takes
-            self._world.at(writable, DATABASE, f"{node.name}/writable", lambda: self._writable(node, event, done))
+            name, writable = f"{node.name}/writable", self._world.now + takes
+            self._world.at(writable, DATABASE, name, lambda: self._writable(node, event, done, inside))
 
         self._world.at(now + wait, DATABASE, f"{node.name}/replayed", replayed)
+
+    def _promotion(self, inside: bool) -> tuple[Distribution, float, float]:
+        """Return how long a promotion takes, how often it fails, and when a failed attempt is given up."""
+        rule = self._store.in_region
+        if inside and rule is not None:
+            return rule.takes, rule.fails_to_promote, rule.attempt_timeout
+        promote = self._store.failover.promote  # type: ignore[union-attr]
+        return promote.takes, promote.fails, promote.attempt_timeout
 
     def _failed(self, node: Node, cause: int, done: Callable[[bool, int], None]) -> None:
         node.promoting = False
@@ -209,7 +237,9 @@ class Database:
         self.changed(event)
         done(False, event)
 
-    def _writable(self, node: Node, cause: int, done: Callable[[bool, int], None]) -> None:
+    def _writable(
+        self, node: Node, cause: int, done: Callable[[bool, int], None], inside: frozenset[str] | None
+    ) -> None:
         if not node.running:
             self._failed(node, cause, done)
             return
@@ -219,7 +249,8 @@ class Database:
         self.streaming.fork(node, node.history, node.position_s)
         node.history = len(self.histories) - 1
         node.role = "primary"
-        self.current = node
+        if inside is None or self.current.region in inside:
+            self.current = node
         self._world.stirred += 1
         self.changed(event)
         done(True, event)

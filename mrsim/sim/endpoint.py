@@ -65,6 +65,34 @@ class Endpoint:
         edit = partial(self._edit, target, mover, cause, done)
         self._world.at(self._world.now + takes, ROUTING, f"{self._name}/endpoint", edit)
 
+    def lead(self, among: frozenset[str], target: str, cause: int) -> int:
+        """Lead whoever is answered one of these nodes to another of them: the answer, a service's, stays the same.
+
+        Parameters
+        ----------
+        among
+            Names of the nodes behind one service.
+        target
+            The node that it leads to from now on.
+        cause
+            The event that made it necessary.
+
+        Returns
+        -------
+        int
+            The event of the change.
+        """
+        event = self._world.emit(
+            "service-moved", self._name, cause, "propagation", f"the region's service leads to {target}"
+        )
+        if self.target in among:
+            self.target = target
+        for changes in self.changes.values():
+            if changes[-1].target in among:
+                changes.append(Change(self._world.now, target, event, cached=False))
+        self._world.stirred += 1
+        return event
+
     def _edit(self, target: str, mover: str, cause: int, done: Callable[[int], None]) -> None:
         if not self._network.both_ways(mover, self._model.authority):
             self._waiting = partial(self._edit, target, mover, cause, done)

@@ -73,7 +73,11 @@ class Geometry:
             stated = self._network.wal_bandwidth
             a, b = self.home[a] or a, self.home[b] or b
             # What is stated is between regions.
-            found = INF if a == b else next((stated[key] for key in (f"{a}/{b}", f"{a}/*", f"*/{b}", "*/*") if key in stated), INF)
+            found = (
+                INF
+                if a == b
+                else next((stated[key] for key in (f"{a}/{b}", f"{a}/*", f"*/{b}", "*/*") if key in stated), INF)
+            )
             self._bandwidths[key] = found
         return found
 

@@ -53,7 +53,11 @@ class Reach:
 
     def front(self) -> dict[tuple[str, str], list[Span]]:
         """Return when each (cohort, region) worked; pairs that always did are left out."""
-        return {key: signal.spans for key, signal in self._signals.items() if key[0] in self._cohorts and key[1] in self._regions}
+        return {
+            key: signal.spans
+            for key, signal in self._signals.items()
+            if key[0] in self._cohorts and key[1] in self._regions
+        }
 
     def links(self, nodes: dict[str, str]) -> dict[tuple[str, str], list[Span]]:
         """Return when each (region, node) worked, given each node's place; pairs that always did are left out."""

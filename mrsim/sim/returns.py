@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from mrsim.sim.world import DATABASE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from mrsim.scenario.stores import Store
+    from mrsim.sim.cluster import Cluster
     from mrsim.sim.database import Database
     from mrsim.sim.network import Network
     from mrsim.sim.nodes import Node
@@ -32,6 +33,9 @@ class Returns:
         Its nodes.
     coordinator
         ``coordinator(region)`` tells a node there who is primary now; None if it cannot be asked.
+    clusters
+        Clusters with managers of their own, by the regions and zones of their nodes. A node of one asks its manager
+        first, and becomes a standby if another of them is primary.
     leased
         Whether a primary only acts as one while its agent holds a lease.
     """
@@ -43,11 +47,14 @@ class Returns:
         store: Store,
         database: Database,
         coordinator: Callable[[str], str | None],
+        clusters: Mapping[str, Cluster],
         *,
         leased: bool,
     ) -> None:
         self._world = world
         self._network = network
+        self._clusters = clusters
+        self._inside = store.in_region
         self._retry_s = store.replication.retry_interval
         self._policy = store.failover.old_primary if store.failover is not None else None
         on_return = self._policy.on_return if self._policy is not None else "starts-as-primary"
@@ -69,7 +76,8 @@ class Returns:
         if len(self._database.histories) > self._known:
             self._known = len(self._database.histories)
             for node in self._database.nodes.values():
-                if node.role == "standby":
+                upstream = node.upstream
+                if node.role == "standby" and (upstream is None or upstream.source is not self._leader(node)):
                     self._follow(node, cause)
         self._spread_news(cause)
 
@@ -93,7 +101,8 @@ class Returns:
         self._start(node, cause)
 
     def _later(self, node: Node, name: str, cause: int, action: Callable[[Node, int], None]) -> None:
-        wait = self._world.sample(f"{node.name}/start", self._policy.starts_after) if self._policy is not None else 0.0
+        rule = self._inside if node.region in self._clusters else self._policy
+        wait = self._world.sample(f"{node.name}/start", rule.starts_after) if rule is not None else 0.0
         self._world.at(self._world.now + wait, DATABASE, f"{node.name}/{name}", lambda: action(node, cause))
 
     def _start(self, node: Node, cause: int) -> None:
@@ -106,6 +115,13 @@ class Returns:
         if node.role == "standby":
             database.changed(database.start(node.region, cause, "standby"))
             return
+        cluster = self._clusters.get(node.region)
+        if cluster is not None and cluster.primary is not None:
+            known = cluster.primary_known_in(node.region)
+            if known is not None and known != node.name:
+                self._rejoin(node, database.start(node.region, cause, "standby"))
+            if known != node.name:
+                return
         superseded = node is not database.current
         if superseded and self._on_return == "stays-down":
             return
@@ -129,23 +145,35 @@ class Returns:
 
     # After a promotion ---------------------------------------------------------------------------------------------
 
+    def _leader(self, node: Node) -> Node:
+        """Return the primary that a standby follows: its cluster's own, or the one over all."""
+        cluster = self._clusters.get(node.region)
+        return self._database.current if cluster is None or cluster.primary is None else cluster.primary
+
+    def _replacement(self, node: Node) -> str | None:
+        """Return the primary of a node's cluster if its manager can be asked and names another."""
+        cluster = self._clusters.get(node.region)
+        known = cluster.primary_known_in(node.region) if cluster is not None else None
+        return known if known != node.name else None
+
     def _follow(self, node: Node, cause: int) -> None:
         """Point a standby at the current primary: at its next attempt to connect, or once rebuilt if it is ahead."""
-        now, database = self._world.now, self._database
+        now, database, primary = self._world.now, self._database, self._leader(node)
         occasion = len(database.histories)
         pause = self._world.uniform(f"{node.name}/attach", occasion) * self._retry_s
         note = "its position is behind the fork"
-        if not database.on_line(*database.streaming.position(node)) and self._policy is not None:
-            pause += self._world.sample(f"{node.name}/rebuild", self._policy.rebuild, occasion)
+        cluster = self._clusters.get(node.region)
+        rule = self._inside if cluster is not None and primary.region in cluster.sites else self._policy
+        if not database.on_line(*database.streaming.position(node), primary.history) and rule is not None:
+            pause += self._world.sample(f"{node.name}/rebuild", rule.rebuild, occasion)
             note = "it was ahead of the fork and has been rebuilt"
             node.rebuilding = True
             node.reads.set(now, on=False, event=cause)
-        primary = database.current
         self._world.at(now + pause, DATABASE, f"{node.name}/attach", lambda: self._attach(node, primary, cause, note))
 
     def _attach(self, node: Node, primary: Node, cause: int, note: str) -> None:
         database = self._database
-        if primary is not database.current or node is primary or node.role != "standby" or node.promoting:
+        if primary is not self._leader(node) or node is primary or node.role != "standby" or node.promoting:
             return
         if not database.streaming.connect(node, primary, self._world.now if node.rebuilding else None, cause):
             # The connection is made when the path is whole.
@@ -158,29 +186,35 @@ class Returns:
 
     def _spread_news(self, cause: int) -> None:
         """Let a running primary that was superseded, or one waiting for its coordinator, learn who is primary."""
-        if self._on_return == "starts-as-primary":
+        if self._on_return == "starts-as-primary" and not self._clusters:
             return
         for node in self._database.nodes.values():
-            if node.fenced or not node.agent_alive or node is self._database.current or node.role == "standby":
-                continue
-            if self._superseder(node) is not None:
+            if not self._is_out(node) and self._news(node) is not None:
                 self._later(node, "superseded", cause, self._superseded)
 
+    def _is_out(self, node: Node) -> bool:
+        """Whether no news concerns a node."""
+        return node.fenced or not node.agent_alive or node is self._database.current or node.role == "standby"
+
+    def _news(self, node: Node) -> str | None:
+        """Return who is primary instead of a node, as far as it is told and acts on it."""
+        return self._replacement(node) or self._superseder(node)
+
     def _superseder(self, node: Node) -> str | None:
-        if not self._network.alive(node.region):
+        if self._on_return == "starts-as-primary" or not self._network.alive(node.region):
             return None
         known = self._coordinator(node.region)
         return known if known != node.name else None
 
     def _superseded(self, node: Node, cause: int) -> None:
-        if node.fenced or not node.agent_alive or node is self._database.current or node.role == "standby":
+        if self._is_out(node):
             return
-        known = self._superseder(node)
+        known = self._news(node)
         if known is None:
             return
         if not node.running:
             self._start(node, cause)
-        elif self._on_return == "stays-down":
+        elif self._on_return == "stays-down" and self._replacement(node) is None:
             self._database.stop(node.region, cause, f"{known} is primary now")
         else:
             if node.role == "primary":

@@ -101,7 +101,7 @@ def _store_trace(parts: Parts, name: str, database: Database) -> StoreTrace:
         acks={node.name: node.finish() for node in nodes.values()},
         reads={node.name: node.reads.spans for node in nodes.values()},
         endpoint=parts.endpoints[name].changes,
-        surviving=len(database.histories) - 1,
+        surviving=database.surviving,
         decided=decided,
         replicated_until_s=until,
         redundant=database.redundant.spans,
@@ -128,4 +128,4 @@ def _chosen(parts: Parts, database: Database) -> tuple[bool, float]:
 
 def _held(database: Database, node: Node) -> float:
     history, position = database.streaming.position(node)
-    return position if history == len(database.histories) - 1 else -INF
+    return position if history == database.surviving else -INF

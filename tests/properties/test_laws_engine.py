@@ -18,7 +18,7 @@ from mrsim.sim.run import Simulator
 from mrsim.sim.world import Sampler, World
 from mrsim.trace import INF, NO_EVENT, PHASES, Event, StoreTrace, Trace
 from tests.properties.measured import check_measured
-from tests.strategies import Data, read, scenario_data
+from tests.strategies import REGIONS, Data, read, scenario_data
 
 TRIALS = 3
 TINY_S = 1e-6
@@ -49,7 +49,7 @@ def check_acknowledgements(trace: Trace, store: StoreTrace) -> None:
             assert store.histories[span.history].node == name
         for earlier, later in pairwise(spans):
             assert earlier.end_s <= later.start_s, (name, earlier, later)
-        for start, end in lost_spans(trace, name.rpartition("@")[2]):
+        for start, end in lost_spans(trace, name):
             for span in spans:
                 assert span.end_s <= start + TINY_S or span.start_s >= end - TINY_S, (name, span, start, end)
 
@@ -57,7 +57,9 @@ def check_acknowledgements(trace: Trace, store: StoreTrace) -> None:
 def check_histories(trace: Trace, store: StoreTrace, cascaded: set[str]) -> None:
     """Each history begins at a promotion, from an earlier one, at a point that its node can have received."""
     assert store.histories[0].parent == NO_EVENT
-    assert store.surviving == len(store.histories) - 1
+    survivor = region_of(store.histories[store.surviving].node)
+    # What a manager promotes in a cluster that was given up survives nowhere.
+    assert all(region_of(later.node) != survivor for later in store.histories[store.surviving + 1 :])
     for number, history in enumerate(store.histories[1:], start=1):
         parent = store.histories[history.parent]
         event = trace.events[history.event]
@@ -79,11 +81,18 @@ def check_histories(trace: Trace, store: StoreTrace, cascaded: set[str]) -> None
             assert held, (history, links)
 
 
-def lost_spans(trace: Trace, region: str) -> list[tuple[float, float]]:
-    """Return when a region was lost, from the faults' own events."""
+def region_of(node: str) -> str:
+    """Return the region of a generated node, which may stand in a zone of it."""
+    site = node.rpartition("@")[2]
+    return next(region for region in REGIONS if site.startswith(region))
+
+
+def lost_spans(trace: Trace, node: str) -> list[tuple[float, float]]:
+    """Return when a node's region, zone or host was lost, from the faults' own events."""
     spans = []
+    lost = {(node.rpartition("@")[2], "zone-loss"), (region_of(node), "region-loss"), (node, "node-loss")}
     for index, event in enumerate(trace.events):
-        if event.kind == "fault-starts" and event.subject == region and event.note.startswith("region-loss"):
+        if event.kind == "fault-starts" and (event.subject, event.note.partition(",")[0]) in lost:
             ends = [e.at_s for e in trace.events if e.kind == "fault-ends" and e.cause == index]
             spans.append((event.at_s, min(ends, default=INF)))
     return spans

@@ -1,0 +1,98 @@
+"""Hosts that report by themselves that they are alive: one is missed when its last sign of life has grown too old."""
+
+from __future__ import annotations
+
+from math import ceil, floor
+from typing import TYPE_CHECKING
+
+from mrsim.sim.world import HEALTH
+from mrsim.trace import NO_EVENT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mrsim.scenario.control import InRegion
+    from mrsim.sim.world import Timer, World
+
+
+class Heartbeats:
+    """The signs of life of one host, as a manager sees them.
+
+    The host sends one every ``heartbeat``. The manager looks every ``poll`` whether the last one is older than
+    ``grace``. A host that is lost is missed after the grace period less the age of its last sign of life at that
+    instant, plus the wait for the next look.
+
+    Parameters
+    ----------
+    world
+        The trial.
+    name, subject
+        Name of the draws, and the host for the trace.
+    rule
+        The three times.
+    arrives
+        Whether a heartbeat sent now would arrive.
+    on_verdict
+        Called with ``(missed, event)``.
+
+    References
+    ----------
+    Kubernetes documentation, *Nodes*, heartbeats: node leases are renewed every 10 s, and the node controller marks a
+    node whose lease was not renewed for ``node-monitor-grace-period``, looking every ``node-monitor-period`` of 5 s.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        name: str,
+        subject: str,
+        rule: InRegion,
+        arrives: Callable[[], bool],
+        on_verdict: Callable[[bool, int], None],
+    ) -> None:
+        self._world = world
+        self._name = name
+        self._subject = subject
+        self._rule = rule
+        self._arrives = arrives
+        self._on_verdict = on_verdict
+        self._arriving = True
+        self._first_s: float | None = None
+        self._timer: Timer | None = None
+        self.missed = False
+
+    def look(self, cause: int = NO_EVENT) -> None:
+        """Follow a change: heartbeats may have stopped, or begun again."""
+        arriving = self._arrives()
+        if arriving == self._arriving:
+            return
+        self._arriving = arriving
+        self.retire()
+        now, every = self._world.now, self._rule.heartbeat
+        if self._first_s is None:
+            self._first_s = now - self._world.uniform(f"{self._name}/heartbeat") * every
+        if arriving:
+            next_s = self._first_s + ceil((now - self._first_s) / every) * every
+            if self.missed:
+                self._at(next_s, cause, missed=False)
+            return
+        last_s = self._first_s + floor((now - self._first_s) / every) * every
+        look_s = last_s + self._rule.grace + self._world.uniform(f"{self._name}/poll") * self._rule.poll
+        self._at(max(now, look_s), cause, missed=True)
+
+    def retire(self) -> None:
+        """Stop watching."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _at(self, when_s: float, cause: int, *, missed: bool) -> None:
+        self._timer = self._world.at(when_s, HEALTH, self._name, lambda: self._tell(cause, missed=missed))
+
+    def _tell(self, cause: int, *, missed: bool) -> None:
+        self._timer = None
+        if missed == self.missed:
+            return
+        self.missed = missed
+        kind, note = ("host-missed", "no sign of life for too long") if missed else ("host-back", "it is heard again")
+        self._on_verdict(missed, self._world.emit(kind, self._subject, cause, "detection", note))
