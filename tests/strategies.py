@@ -201,6 +201,7 @@ def _manage_inside(draw: st.DrawFn, store: Data, elsewhere: bool) -> None:
         "every": "5s",
         "fails": draw(st.integers(1, 3)),
         "timeout": "2s",
+        "exit_notice": draw(st.sampled_from(["1s..5s", "5min"])),
         "grace": draw(st.sampled_from(["20s", "50s"])),
         "delay": draw(st.sampled_from(["0s", "5s..20s"])),
         "fails_to_promote": draw(st.sampled_from(["0%", "0%", "50%"])),

@@ -162,6 +162,7 @@ class InRegion(Model):
     every: Seconds = Field(gt=0, description="Interval of the probes that a host makes of its own database.")
     fails: Count = Field(ge=1, description="Consecutive failures until the host reports its database down.")
     timeout: Seconds = Field(gt=0, description="How long such a probe waits.")
+    exit_notice: SecondsDist = Field(description="From the end of a database process to the manager knowing of it.")
     heartbeat: Seconds = Field(gt=0, description="Interval of a host's signs of life.")
     grace: Seconds = Field(gt=0, description="A host is missed once its last sign of life is older than this.")
     poll: Seconds = Field(description="How often the manager looks for hosts that are missed.")

@@ -10,7 +10,7 @@ from mrsim.scenario.control import DecideAutomatic, DecideLease, Failover
 from mrsim.sim.cluster import Cluster
 from mrsim.sim.control import Control
 from mrsim.sim.health import Outcome, ProberGroup, Steady, Timing
-from mrsim.sim.heartbeats import Heartbeats
+from mrsim.sim.hosts import Exits, Heartbeats
 from mrsim.sim.lease import LeaseControl
 from mrsim.sim.looks import at_once, look_at_node
 from mrsim.sim.returns import Returns
@@ -346,24 +346,28 @@ class _HostWatch:
         def look(place: str) -> Outcome:
             return look_at_node(network, brownouts, "process", rule.timeout, node, place)
 
-        self._down = {"database": False, "host": False}
+        self._down = {"database": False, "process": False, "host": False}
         self._control = control
         timing = Timing(rule.every, False, rule.fails, 1, rule.timeout, 1)
         self._database = ProberGroup(
             world, label, node.name, (node.region,), timing, look, delay, partial(self._hear, "database"), cause=cause
         )
         self._host = Heartbeats(world, label, node.name, rule, arrives, partial(self._hear, "host"))
+        self._exits = Exits(world, label, node, rule.exit_notice, arrives, partial(self._hear, "process"))
         self._host.look(cause)
+        self._exits.look(cause)
 
     def look(self, cause: int) -> None:
         """Follow a change."""
         self._database.reassess(cause)
         self._host.look(cause)
+        self._exits.look(cause)
 
     def retire(self) -> None:
         """Stop watching."""
         self._database.retire()
         self._host.retire()
+        self._exits.retire()
 
     def _hear(self, what: str, down: bool, event: int) -> None:
         before = any(self._down.values())

@@ -1,4 +1,4 @@
-"""Hosts that report by themselves that they are alive: one is missed when its last sign of life has grown too old."""
+"""What a manager hears of a host: signs of life, and that the database process on it has ended."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from mrsim.trace import NO_EVENT
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from mrsim.distributions import Distribution
     from mrsim.scenario.control import InRegion
+    from mrsim.sim.nodes import Node
     from mrsim.sim.world import Timer, World
 
 
@@ -96,3 +98,68 @@ class Heartbeats:
         self.missed = missed
         kind, note = ("host-missed", "no sign of life for too long") if missed else ("host-back", "it is heard again")
         self._on_verdict(missed, self._world.emit(kind, self._subject, cause, "detection", note))
+
+
+class Exits:
+    """A host's notice that the database process on it has ended: at once, unless the host is gone too.
+
+    Parameters
+    ----------
+    world
+        The trial.
+    name, node
+        Name of the draws, and whose process it is.
+    notice
+        From the end of the process to the manager knowing; as long from its start to the manager knowing that.
+    arrives
+        Whether a notice sent now would arrive.
+    on_verdict
+        Called with ``(ended, event)``.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        name: str,
+        node: Node,
+        notice: Distribution,
+        arrives: Callable[[], bool],
+        on_verdict: Callable[[bool, int], None],
+    ) -> None:
+        self._world = world
+        self._name = name
+        self._node = node
+        self._notice = notice
+        self._arrives = arrives
+        self._on_verdict = on_verdict
+        self._ended = False
+        self._notices = 0
+        self._timer: Timer | None = None
+
+    def look(self, cause: int = NO_EVENT) -> None:
+        """Follow a change: the process may have ended or started."""
+        ended = not self._node.running
+        if not self._arrives() or (self._timer is None and ended == self._ended):
+            return
+        if self._timer is not None:
+            if ended != self._ended:
+                return
+            self.retire()
+            return
+        self._notices += 1
+        when = self._world.now + self._world.sample(f"{self._name}/exit", self._notice, self._notices)
+        self._timer = self._world.at(when, HEALTH, f"{self._name}/exit", lambda: self._tell(cause))
+
+    def retire(self) -> None:
+        """Stop watching."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _tell(self, cause: int) -> None:
+        self._timer = None
+        if not self._arrives() or self._node.running != self._ended:
+            return
+        self._ended = not self._ended
+        kind, note = ("process-ended", "its host reports its end") if self._ended else ("process-back", "it runs again")
+        self._on_verdict(self._ended, self._world.emit(kind, self._node.name, cause, "detection", note))
