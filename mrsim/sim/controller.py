@@ -84,10 +84,7 @@ class State(NamedTuple):
 # Observations ------------------------------------------------------------------------------------------------------
 
 
-# Nobody changes an observation or an action once it is made; freezing them would double what making one costs.
-
-
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """The probers' combined verdict changed; ``cooling`` says that the last failover was too recent."""
 
@@ -95,38 +92,38 @@ class Verdict:
     cooling: bool = False
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class StepDone:
     """A step that takes time has ended."""
 
     stage: Stage
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Assessed:
     """The operator has a view; a misjudgement takes an unreachable primary for a gone one."""
 
     misjudged: bool
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class FenceConfirmed:
     """The confirmation of a node's fence got through."""
 
     target: str
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class FenceUnconfirmed:
     """No confirmation within the time allowed."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class EvidenceTimeout:
     """The longest wait for evidence is over."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """A standby as known to the controller: its last reported lag and position."""
 
@@ -135,24 +132,24 @@ class Candidate:
     position: tuple[int, float]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Candidates:
     """The standbys that answer now."""
 
     reachable: tuple[Candidate, ...]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class PromotionDone:
     """The candidate is writable."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class PromotionFailed:
     """The candidate did not become primary."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class EndpointMoved:
     """The endpoint answers with the new primary."""
 
@@ -173,45 +170,45 @@ Observation = (
 # Actions -----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Begin:
     """Start a step that takes time; it ends with :class:`StepDone`, or :class:`Assessed` for the assessment."""
 
     stage: Stage
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class AwaitEvidence:
     """Start the clock of the longest wait for evidence."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class SendFence:
     """Send the fencing command."""
 
     target: str
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class AskCandidates:
     """Ask all standbys for their positions, now and whenever paths change, until one is chosen."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Promote:
     """Command a standby to become primary."""
 
     region: str
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class MoveEndpoint:
     """Make the endpoint answer with the new primary."""
 
     region: str
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class StandDown:
     """Call everything off that is under way."""
 
