@@ -9,6 +9,7 @@ from mrsim.report.numbers import duration
 from mrsim.report.plots import COLOURS, RED
 from mrsim.trace import AckSpan, Trace
 
+_LONGEST_NAME = 26
 _WIDTH, _LEFT, _ROW, _BAR, _HEAD = 760.0, 170.0, 26.0, 14.0, 22.0
 _TICKS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 43200, 86400)
 
@@ -104,5 +105,5 @@ def _axis(start: float, end: float, origin: float, height: float) -> list[str]:
     return parts
 
 
-def _short(name: str, most: int = 26) -> str:
-    return name if len(name) <= most else name[: most - 1] + "…"
+def _short(name: str) -> str:
+    return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"

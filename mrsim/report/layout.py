@@ -19,6 +19,7 @@ DEFAULT_WIDTH = 120
 _NARROWEST = 60
 _LEAST_WRAPPED = 14
 _GAP = 2
+_INDENT = 2
 
 Cell = str | Text
 
@@ -82,11 +83,11 @@ class Page:
             text.append(_printable(part) if isinstance(part, str) else part)
         self._console.print(Padding(text, (0, 0, 0, indent)) if indent else text)
 
-    def command(self, text: str, indent: int = 2) -> None:
+    def command(self, text: str) -> None:
         """Print a line to be typed or copied: never broken, however narrow the page is."""
-        self._console.print(Text(" " * indent + _printable(text)), no_wrap=True, overflow="ignore", crop=False)
+        self._console.print(Text(" " * _INDENT + _printable(text)), no_wrap=True, overflow="ignore", crop=False)
 
-    def table(self, columns: Sequence[Column], rows: Sequence[Sequence[Cell]], indent: int = 2) -> None:
+    def table(self, columns: Sequence[Column], rows: Sequence[Sequence[Cell]], indent: int = _INDENT) -> None:
         """Print a table; columns whose cells are all empty are left out, and nothing is ever cut off.
 
         Parameters
@@ -100,11 +101,11 @@ class Page:
         """
         self.first_that_fits([(columns, rows)], indent)
 
-    def fits(self, columns: Sequence[Column], rows: Sequence[Sequence[Cell]], indent: int = 2) -> bool:
+    def fits(self, columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> bool:
         """Whether the page is wide enough for a table without breaking what should stay on one line."""
-        return _Table(columns, rows).least <= self.width - indent
+        return _Table(columns, rows).least <= self.width - _INDENT
 
-    def first_that_fits(self, layouts: Sequence[Layout], indent: int = 2) -> None:
+    def first_that_fits(self, layouts: Sequence[Layout], indent: int = _INDENT) -> None:
         """Print one of several tables that say the same: the first that the page is wide enough for, else the last.
 
         Parameters

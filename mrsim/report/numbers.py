@@ -144,7 +144,7 @@ def number(kind: Quantity, value: float, half_width: float = 0.0, largest: float
     return share(value, half_width)
 
 
-def interval(kind: Quantity, low: float, high: float, *, step_from: float | None = None) -> str:
+def interval(kind: Quantity, low: float, high: float) -> str:
     """Return an interval, such as ``[80.9, 84.1] s`` written ``[80.9 s, 84.1 s]``; an open end is shown as such.
 
     Parameters
@@ -153,10 +153,8 @@ def interval(kind: Quantity, low: float, high: float, *, step_from: float | None
         The metric's kind.
     low, high
         The bounds; ``high`` may be infinite.
-    step_from
-        Half-width that sets the digits; half the width of the interval itself if not given.
     """
-    half = half_width(low, high) if step_from is None else step_from
+    half = half_width(low, high)
     largest = max((abs(end) for end in (low, high) if math.isfinite(end)), default=None)
     top = "?" if math.isinf(high) else number(kind, high, half, largest)
     bottom = "?" if math.isinf(low) else number(kind, low, half, largest)

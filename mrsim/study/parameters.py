@@ -17,7 +17,7 @@ from mrsim.study.varied import Number, Range, number_of
 if TYPE_CHECKING:
     from mrsim.scenario.model import Scenario
 
-_LEFT_OUT = ("name", "summary", "tags", "budgets", "horizon", "stable_for", "regions")
+_LEFT_OUT = ("name", "summary", "budgets", "horizon", "stable_for", "regions")
 """What a scenario asks rather than what it assumes."""
 
 _SHARES_OF_A_WHOLE = ("share",)
