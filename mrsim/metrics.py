@@ -146,7 +146,13 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         "exposed_s", "duration", _STORE, QUANTILES, "Two nodes can acknowledge and be reached, but writers use one."
     ),
-    Metric("dual_belief_s", "duration", _STORE, QUANTILES, "Two nodes can acknowledge, but nobody can reach one."),
+    Metric(
+        "dual_belief_s",
+        "duration",
+        _STORE,
+        QUANTILES,
+        "Two nodes can acknowledge, but one of them can be reached by nobody.",
+    ),
     Metric("promoted", "flag", _STORE, ("trials",), "Trials with a promotion."),
     Metric(
         "false_failover",

@@ -194,12 +194,14 @@ def _read(metric: Metric, labels: dict[str, str], expression: str, level: str, k
     if op not in ("<", "<=", ">", ">="):
         message = f"{op!r} cannot be judged from a sample"
         raise _BudgetError(message, "use <, <=, > or >=")
+    limit = _limit(metric, value)
+    _check_open(metric, aggregation, op, limit, value)
     return Budget(
         metric=metric.name,
         labels=labels,
         aggregation=aggregation,
         op=op,
-        limit=_limit(metric, value),
+        limit=limit,
         level=level,
         text=f"{aggregation} {op} {value}",
         key=" ".join(key.split()),
@@ -239,6 +241,17 @@ def _limit(metric: Metric, text: str) -> float:
         message = f"{text} is more than 100%"
         raise _BudgetError(message)
     return limit
+
+
+def _check_open(metric: Metric, aggregation: str, op: str, limit: float, value: str) -> None:
+    """Refuse a limit that no value can keep, or none can break: it says nothing about the system."""
+    least, most = 0.0, 1.0 if metric.kind in ("share", "flag") else float("inf")
+    always = (op == ">=" and limit <= least) or (op == "<=" and limit >= most)
+    never = (op == "<" and limit <= least) or (op == ">" and limit >= most)
+    if always or never:
+        message = f"{aggregation} {op} {value} {'always' if always else 'never'} holds, whatever {metric.name} is"
+        other = {">=": ">", "<=": "<", "<": "<=", ">": ">="}[op]
+        raise _BudgetError(message, f"write {aggregation} {other} {value}, or another limit")
 
 
 def _example(metric: Metric) -> str:

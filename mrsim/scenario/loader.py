@@ -51,6 +51,12 @@ def load(path: str | Path, settings: Sequence[Setting] = ()) -> Scenario:
     return loads(_decoded(raw, str(path)), str(path), settings)
 
 
+def _check_is_text(value: object) -> None:
+    if not isinstance(value, str):
+        message = f"loads needs the text of a scenario, got {type(value).__name__}; mrsim.load reads a file"
+        raise TypeError(message)
+
+
 def loads(text: str, path: str = "<string>", settings: Sequence[Setting] = ()) -> Scenario:
     """Read a scenario from a text.
 
@@ -67,7 +73,10 @@ def loads(text: str, path: str = "<string>", settings: Sequence[Setting] = ()) -
     ------
     ScenarioError
         With every problem found, each with its line and column.
+    TypeError
+        If it is no text.
     """
+    _check_is_text(text)
     document = _document(text, path)
     if document.data is None or not isinstance(document.data, dict):
         problems = document.problems or [

@@ -13,6 +13,7 @@ import pandas as pd
 
 from mrsim.errors import ResultsError, ScenarioError
 from mrsim.measure import Status
+from mrsim.metrics import BY_NAME
 from mrsim.study import storage, tables
 from mrsim.study.asked import column_asked
 from mrsim.study.collect import Collected
@@ -204,7 +205,9 @@ class Results:
             asked = column_asked(self.scenario, name)
             if asked in self.columns:
                 return asked
-        near = difflib.get_close_matches(name, self.columns, n=1, cutoff=0.0)
+        metric = BY_NAME.get(name.partition("{")[0].strip())
+        own = [column for column in self.columns if metric is None or metric_of(column) is metric]
+        near = difflib.get_close_matches(name, own, n=1, cutoff=0.0)
         message = f"the study has no column {name!r}" + (f" (nearest: {near[0]!r})" if near else "")
         raise ResultsError(message)
 

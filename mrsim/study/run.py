@@ -216,7 +216,7 @@ def run_one(scenario: Scenario, seed: int, trial: int) -> tuple[Trace, Measures]
     Raises
     ------
     ValueError, TypeError
-        If seed or trial is negative or no integer.
+        If seed or trial is negative or no integer, or trial is above 2^63 - 1.
     SimulationError
         If an invariant broke.
     """
@@ -225,7 +225,7 @@ def run_one(scenario: Scenario, seed: int, trial: int) -> tuple[Trace, Measures]
     from mrsim.sim.run import Simulator
 
     _check_integer("seed", seed, 0)
-    _check_integer("trial", trial, 0)
+    _check_integer("trial", trial, 0, 2**63 - 1)
     traces = Simulator(scenario).run_chunk(seed, trial, 1)
     return traces[0], measure(scenario, Population(scenario), traces, Draws(seed, trial, 1))
 
@@ -277,11 +277,14 @@ def _check_scenario(value: object) -> None:
         raise TypeError(message)
 
 
-def _check_integer(name: str, value: object, least: int) -> int:
+def _check_integer(name: str, value: object, least: int, most: int | None = None) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
         message = f"{name} must be an integer, got {value!r}"
         raise TypeError(message)
     if value < least:
         message = f"{name} must be at least {least}, got {value}"
+        raise ValueError(message)
+    if most is not None and value > most:
+        message = f"{name} must be at most {most}, got {value}"
         raise ValueError(message)
     return int(value)

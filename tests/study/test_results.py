@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -157,6 +158,22 @@ def test_columns_answer_to_the_names_that_budgets_use(study: Results) -> None:
     assert asked == study.estimate(fakes.RTO, "p95")
     assert np.array_equal(study.values_of("rpo{store=orders-db}"), study.values_of(fakes.LOSS))
     assert np.array_equal(study.sample("rpo{store=orders-db}").lower, study.sample(fakes.LOSS).lower)
+
+
+@pytest.mark.parametrize(
+    ("asked", "nearest"),
+    [
+        ("rto", "rto_s{"),
+        ("rpo", "data_loss_s{"),
+        ("split_brain{store=order-db}", "split_brain{store=orders-db}"),
+        ("write_latncy_s", "write_latency_s{"),
+    ],
+)
+def test_the_nearest_column_is_of_the_metric_that_was_named(study: Results, asked: str, nearest: str) -> None:
+    with pytest.raises(ResultsError, match=rf"no column '{re.escape(asked)}' \(nearest: '{re.escape(nearest)}"):
+        study.estimate(asked, "p95")
+    with pytest.raises(ResultsError, match=r"no column 'false_failover'$"):
+        study.estimate("false_failover", "trials")
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from mrsim.scenario.loader import loads
 from mrsim.study.collect import CHUNK
 from mrsim.study.executors import FIRST, WorkerError, tasks_of
 from mrsim.study.results import Results
-from mrsim.study.run import Interrupted, run
+from mrsim.study.run import Interrupted, run, run_one
 from tests.study import fakes
 
 TRIALS = 4 * CHUNK + 100
@@ -281,3 +281,9 @@ def test_an_interruption_before_the_first_chunk_has_nothing_to_keep() -> None:
         run(SCENARIO, trials=10, seed=5, workers=1, build=build)
     assert caught.value.partial is None
     assert not isinstance(caught.value, Exception), "code that catches errors must not catch the wish to stop"
+
+
+@pytest.mark.parametrize(("trial", "said"), [(2**64, "trial must be at most 9223372036854775807"), (-1, "at least 0")])
+def test_a_trial_that_no_study_has_is_refused(trial: int, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        run_one(SCENARIO, 2**64, trial)

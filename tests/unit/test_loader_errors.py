@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -301,6 +302,22 @@ BROKEN = [
     ("p95 < 10min", "p100 < 10min", "budgets", "no aggregation of rto_s", "p95"),
     ("p95 < 10min", "quickly", "budgets", "is not <aggregation> <op> <value>", "p95"),
     ("[p95 < 10min]", "[]", "budgets", "there is no limit", "p95"),
+    ("p95 < 10min", "p95 < 0s", "budgets", "p95 < 0s never holds, whatever rto_s is", "p95 <= 0s"),
+    ("p95 < 10min", "p95 >= 0s", "budgets", "p95 >= 0s always holds, whatever rto_s is", "p95 > 0s"),
+    (
+        "rpo{store=orders-db}: [p99 < 2min]",
+        "split_brain{store=orders-db}: [trials <= 100%]",
+        "budgets",
+        "trials <= 100% always holds, whatever split_brain is",
+        "trials < 100%",
+    ),
+    (
+        "rpo{store=orders-db}: [p99 < 2min]",
+        "lost_writes{store=orders-db}: [p99 < 0]",
+        "budgets",
+        "p99 < 0 never holds, whatever lost_writes is",
+        "p99 <= 0",
+    ),
     ("[p95 < 10min]", "{expr: p95 < 10min, level: panic}", "budgets", "unknown level 'panic'", "warn"),
     ("[p95 < 10min]", "{exp: p95 < 10min}", "budgets", "unknown key 'exp'", "expr"),
     ("rpo{store=orders-db}", "rpo{store=order-db}", "budgets", "unknown store 'order-db'", "'orders-db'"),
@@ -328,6 +345,17 @@ def test_one_mistake(old: str, new: str, where: str, message: str, hint: str) ->
     assert all(problem.line > 0 and problem.column > 0 for problem in found)
     line = GOOD[: GOOD.index(old)].count("\n") + 1
     assert any(abs(problem.line - line) <= 5 or problem.where.startswith(("budgets", "faults")) for problem in fitting)
+
+
+@pytest.mark.parametrize("limit", ["p95 <= 0s", "p95 > 0s"])
+def test_a_limit_at_the_end_of_what_is_possible_says_something(limit: str) -> None:
+    assert loads(GOOD.replace("p95 < 10min", limit)).budgets[0].limit == 0.0
+
+
+@pytest.mark.parametrize("given", [3, None, b"name: x"])
+def test_what_is_no_text_is_refused_in_a_sentence(given: Any) -> None:
+    with pytest.raises(TypeError, match=f"got {type(given).__name__}; mrsim.load reads a file"):
+        loads(given)
 
 
 def test_position_points_at_the_value() -> None:
