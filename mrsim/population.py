@@ -91,7 +91,7 @@ class Population:
     Attributes
     ----------
     cohorts
-        Points of each cohort, in the scenario's order.
+        Points of each cohort, by name: the order of a file is to change nothing, not even the rounding of a sum.
     weight
         Weight of every point, shape ``(points,)``; sums to the sum of the cohorts' shares.
     """
@@ -100,7 +100,7 @@ class Population:
         self.cohorts: dict[str, CohortPoints] = {}
         self._lattices: dict[int, Floats] = {}
         start = 0
-        for name, cohort in scenario.clients.items():
+        for name, cohort in sorted(scenario.clients.items()):
             layout = _cohort_points(name, cohort, start)
             self.cohorts[name] = layout
             start = layout.columns.stop
@@ -124,8 +124,8 @@ def _cohort_points(name: str, cohort: Cohort, start: int) -> CohortPoints:
     strata = []
     weights = []
     first = 0
-    for resolver_name, resolver in cohort.resolvers.items():
-        for client_name, client in cohort.classes.items():
+    for resolver_name, resolver in sorted(cohort.resolvers.items()):
+        for client_name, client in sorted(cohort.classes.items()):
             class_share = cohort.class_shares.get(client_name, 0.0) if cohort.class_shares else equal
             share = cohort.share * resolver.share * class_share
             stream = f"population/{name}/{resolver_name}/{client_name}"
