@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from mrsim.report import plots as plot
     from mrsim.scenario.loader import load, loads
     from mrsim.scenario.model import Scenario
+    from mrsim.study.baseline import Baseline
+    from mrsim.study.changes import against
     from mrsim.study.compare import compare
     from mrsim.study.gate import check
     from mrsim.study.precision import until_precision
@@ -29,9 +31,11 @@ if TYPE_CHECKING:
     from mrsim.study.sweep import sweep
 
 __all__ = [
+    "Baseline",
     "Results",
     "Scenario",
     "__version__",
+    "against",
     "calibrate",
     "check",
     "compare",
@@ -46,8 +50,10 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Baseline": ("mrsim.study.baseline", "Baseline"),
     "Results": ("mrsim.study.results", "Results"),
     "Scenario": ("mrsim.scenario.model", "Scenario"),
+    "against": ("mrsim.study.changes", "against"),
     "calibrate": ("mrsim.calibrate", None),
     "check": ("mrsim.study.gate", "check"),
     "compare": ("mrsim.study.compare", "compare"),

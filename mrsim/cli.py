@@ -26,7 +26,7 @@ from mrsim.commands.score import register_score
 from mrsim.commands.sensitivity import register_sensitivity
 from mrsim.commands.solve import register_solve
 from mrsim.commands.sweep import register_sweep
-from mrsim.errors import InvalidScenarios, MrsimError, ScenarioError, SimulationError
+from mrsim.errors import BaselineError, InvalidScenarios, MrsimError, ScenarioError, SimulationError
 from mrsim.version import __version__
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def _guarded(arguments: Sequence[str] | None) -> int:
         hint = f" (see '{context.command_path} --help')" if context is not None else ""
         code = error.exit_code if isinstance(error, CommandError) else INVALID
         return _say(error.format_message().rstrip(".") + hint, code)
-    except (ScenarioError, InvalidScenarios) as error:
+    except (ScenarioError, InvalidScenarios, BaselineError) as error:
         return _say(str(error), INVALID, prefix="")
     except MrsimError as error:
         return _say(str(error), INVALID)

@@ -73,6 +73,10 @@ class ResultsError(MrsimError):
     """A results file that cannot be read, or a question the results cannot answer."""
 
 
+class BaselineError(MrsimError):
+    """A baseline that cannot be made or read; the message names file and line."""
+
+
 class InvalidScenarios(MrsimError):
     """Several scenario files that cannot be used: their messages, each with its place."""
 

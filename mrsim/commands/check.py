@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mrsim.commands.against import Beside, baseline_options, deliver
 from mrsim.commands.options import DEFAULT_TRIALS, INTERRUPTED, PATH, SEED, SET, TRIALS, WORKERS_OPTION
 
 if TYPE_CHECKING:
     from mrsim.scenario.model import Scenario
     from mrsim.scenario.settings import Setting
+    from mrsim.study.changes import Changes
     from mrsim.study.gate import Gate
     from mrsim.study.results import Results
 
@@ -54,16 +55,17 @@ class _Study:
     def __init__(self) -> None:
         self.stopped = False
 
-    def longer(self, to: Callable[[int], Results]) -> Callable[[int], Results | None]:
-        """Return the same, with what was finished instead of an interruption."""
+    def longer(self, to: Callable[[int], Results], scenario: Scenario) -> Callable[[int], Results | None]:
+        """Return the same, as results of a scenario, with what was finished instead of an interruption."""
+        from mrsim.study.asked import as_asked
         from mrsim.study.run import Interrupted
 
         def run(trials: int) -> Results | None:
             try:
-                return to(trials)
+                return as_asked(to(trials), scenario)
             except Interrupted as stopped:
                 self.stopped = True
-                return stopped.partial
+                return None if stopped.partial is None else as_asked(stopped.partial, scenario)
 
         return run
 
@@ -88,6 +90,7 @@ def register_check(commands: click.Group, files: Files, load_all: LoadAll, growi
         """
         return _check(files, load_all, growing, **given)
 
+    command = baseline_options(command)
     for option in reversed(_OPTIONS):
         command = option(command)
     commands.command("check")(command)
@@ -105,64 +108,79 @@ def _check(
     workers: int | None,
     junit_path: Path | None,
     json_path: Path | None,
+    **baseline: Any,
 ) -> int:
-    from mrsim.errors import ResultsError
     from mrsim.report.outputs import Outputs
-    from mrsim.report.terminal import page_of
-    from mrsim.report.verdicts import check_report
     from mrsim.rng import fresh_seed
-    from mrsim.study.gate import MOST_TRIALS, judged, out_of_reach, planned
+    from mrsim.study.gate import judged, out_of_reach
+    from mrsim.study.verdict import worse_of
 
     for path in (junit_path, json_path):
         Outputs(path)
     found = files(paths)
+    names = list(map(str, found))
     scenarios = load_all(found, settings)
-    first = DEFAULT_TRIALS if trials is None else trials
-    last = most if most is not None else first if trials is not None else MOST_TRIALS
-    try:
-        looks = planned(scenarios, min(first, last) if trials is None else first, last)
-    except ResultsError as error:
-        message = f"{error} in {', '.join(map(str, found))}" if "no budget" in str(error) else str(error)
-        raise ResultsError(message) from error
+    beside = Beside(scenarios, names, baseline["against_path"], baseline["baseline_path"], baseline["tolerance"])
+    if beside.baseline is not None:
+        _refuse_both(trials, seed)
+        trials, seed = beside.baseline.trials, beside.baseline.seed
+    looks = _looks(scenarios, names, trials, most)
     for said in out_of_reach(scenarios, looks):
         click.echo(f"mrsim: {said}", err=True)
     seed = fresh_seed() if seed is None else seed
     study = _Study()
-    gate = judged(
-        [study.longer(growing(scenario, seed, workers)) for scenario in scenarios],
-        looks,
-        stopped=lambda: study.stopped,
-    )
+
+    def longer(measured: Scenario, scenario: Scenario | None = None) -> Callable[[int], Results | None]:
+        return study.longer(growing(measured, seed, workers), scenario or measured)
+
+    gate = judged(list(map(longer, beside.measured, scenarios)), looks, stopped=lambda: study.stopped)
     if not gate.studies:
         click.echo("mrsim: interrupted before the first trials were finished", err=True)
         return INTERRUPTED
-    names = [str(file) for file in found[: len(gate.studies)]]
+    changes = None if study.stopped else beside.changes(gate, longer)
+    names = names[: len(gate.studies)]
     try:
-        _write(gate, names, junit_path, json_path)
+        if not study.stopped:
+            beside.write(gate)
+        deliver(gate, changes, names, junit_path, json_path)
     finally:
-        width, colour = page_of(sys.stdout)
-        pairs = list(zip(names, gate.studies, strict=True))
-        click.echo(check_report(pairs, gate.checks, looks=gate.looks, width=width, colour=colour), nl=False)
+        _report(gate, changes, names)
     if study.stopped:
         click.echo(f"mrsim: interrupted: {len(gate.studies)} of {len(found)} scenarios were reached", err=True)
         return INTERRUPTED
-    return gate.exit_code
+    return gate.exit_code if changes is None else worse_of(gate.exit_code, changes.exit_code)
 
 
-def _write(gate: Gate, names: list[str], junit_path: Path | None, json_path: Path | None) -> None:
-    """Write the files that were asked for, and what GitHub Actions shows if this runs there."""
-    from mrsim.report.github import notes, step_summary
-    from mrsim.report.junit import gate_json, junit_xml
-    from mrsim.report.outputs import write_named
+def _refuse_both(trials: int | None, seed: int | None) -> None:
+    """Refuse what a baseline says already."""
+    for name, value in (("--trials", trials), ("--seed", seed)):
+        if value is not None:
+            message = f"{name} is not for --against: the baseline says it"
+            raise click.UsageError(message)
 
-    if junit_path is not None:
-        write_named(junit_path, junit_xml(gate, names).encode())
-    if json_path is not None:
-        write_named(json_path, gate_json(gate, names).encode())
-    summary = os.environ.get("GITHUB_STEP_SUMMARY")
-    if summary:
-        with Path(summary).open("a", encoding="utf-8") as file:
-            file.write(step_summary(gate, names))
-    if os.environ.get("GITHUB_ACTIONS") == "true":
-        for line in notes(gate, names):
-            click.echo(line)
+
+def _looks(scenarios: Sequence[Scenario], names: list[str], trials: int | None, most: int | None) -> tuple[int, ...]:
+    """Return the numbers of trials at which to look; scenarios without any budget are refused."""
+    from mrsim.errors import ResultsError
+    from mrsim.study.gate import MOST_TRIALS, planned
+
+    first = DEFAULT_TRIALS if trials is None else trials
+    last = most if most is not None else first if trials is not None else MOST_TRIALS
+    try:
+        return planned(scenarios, min(first, last) if trials is None else first, last)
+    except ResultsError as error:
+        message = f"{error} in {', '.join(names)}" if "no budget" in str(error) else str(error)
+        raise ResultsError(message) from error
+
+
+def _report(gate: Gate, changes: Changes | None, names: list[str]) -> None:
+    """Print the verdicts, and what became of the baseline."""
+    from mrsim.report.changes import changes_report
+    from mrsim.report.terminal import page_of
+    from mrsim.report.verdicts import check_report
+
+    width, colour = page_of(sys.stdout)
+    pairs = list(zip(names, gate.studies, strict=True))
+    click.echo(check_report(pairs, gate.checks, looks=gate.looks, width=width, colour=colour), nl=False)
+    if changes is not None:
+        click.echo(changes_report(changes, names, width=width, colour=colour), nl=False)

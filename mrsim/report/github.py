@@ -66,9 +66,26 @@ def notes(gate: Gate, paths: Sequence[str]) -> Iterator[str]:
 
 def _annotation(check: Check, path: str) -> str:
     kind = "error" if check.budget.level == "error" else "warning"
-    line = f",line={check.budget.line}" if check.budget.line else ""
-    title = _property(f"{check.budget.key} {check.budget.text}")
-    return f"::{kind} file={_property(path)}{line},title={title}::{_data(summary(check))}"
+    return annotation(kind, path, check.budget.line, f"{check.budget.key} {check.budget.text}", summary(check))
+
+
+def annotation(kind: str, path: str, line: int, title: str, text: str) -> str:
+    """Return the workflow command for a note at a line of a file; at none if that is 0.
+
+    Parameters
+    ----------
+    kind
+        ``error``, ``warning`` or ``notice``.
+    path, line, title, text
+        Where it is shown, and what.
+    """
+    at = f",line={line}" if line else ""
+    return f"::{kind} file={_property(path)}{at},title={_property(title)}::{_data(text)}"
+
+
+def cells(texts: Sequence[str]) -> str:
+    """Return texts as the cells of a row of a Markdown table, without the bars at its ends."""
+    return " | ".join(map(_cell, texts))
 
 
 def _data(text: str) -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from mrsim.metrics import BY_NAME
@@ -20,6 +20,7 @@ from mrsim.report.cells import estimate_text
 from mrsim.report.json_export import check_json
 from mrsim.report.verdicts import check_remark
 from mrsim.scenario.settings import command_line
+from mrsim.study.verdict import worse_of
 
 if TYPE_CHECKING:
     from mrsim.study.gate import Gate
@@ -30,7 +31,20 @@ FORMAT = 1
 """Of the JSON; goes up when a reader of the older form would misread the newer one."""
 
 
-def junit_xml(gate: Gate, paths: Sequence[str]) -> str:
+class Case(NamedTuple):
+    """A case beside those of the budgets: its name, what came out, and what there is to say.
+
+    ``outcome`` is as :func:`outcome` returns it, ``type`` the verdict.
+    """
+
+    name: str
+    outcome: str
+    type: str
+    message: str
+    details: str
+
+
+def junit_xml(gate: Gate, paths: Sequence[str], more: Sequence[Sequence[Case]] = ()) -> str:
     """Return the verdicts as JUnit XML: a suite per scenario file, a case per budget; the same results, the same bytes.
 
     Parameters
@@ -39,21 +53,23 @@ def junit_xml(gate: Gate, paths: Sequence[str]) -> str:
         The verdicts.
     paths
         Path of each study's scenario file.
+    more
+        Further cases of each study's suite.
     """
     root = Element("testsuites", name="mrsim check")
     totals = dict.fromkeys(("tests", "failures", "errors"), 0)
     for index, (path, results) in enumerate(zip(paths, gate.studies, strict=True)):
-        checks = gate.of(index)
-        kinds = [outcome(check) for check in checks]
-        counts = {"tests": len(checks), "failures": kinds.count("failure"), "errors": kinds.count("error")}
+        cases = [_case(check, path, results) for check in gate.of(index)] + (list(more[index]) if more else [])
+        kinds = [case.outcome for case in cases]
+        counts = {"tests": len(cases), "failures": kinds.count("failure"), "errors": kinds.count("error")}
         suite = SubElement(root, "testsuite", name=results.scenario.name, file=path)
         for name, number in (counts | {"skipped": kinds.count("skipped")}).items():
             suite.set(name, str(number))
         properties = SubElement(suite, "properties")
         for name, value in (("seed", results.seed), ("trials", results.n), ("mrsim", results.provenance["mrsim"])):
             SubElement(properties, "property", name=name, value=str(value))
-        for check, kind in zip(checks, kinds, strict=True):
-            _case(suite, check, kind, path, results)
+        for case in cases:
+            _add(suite, case, path)
         totals = {name: number + counts[name] for name, number in totals.items()}
     for name, number in totals.items():
         root.set(name, str(number))
@@ -96,13 +112,18 @@ def place(check: Check, path: str) -> str:
     return f"{path}:{check.budget.line}" if check.budget.line else path
 
 
-def _case(suite: Element, check: Check, kind: str, path: str, results: Results) -> None:
-    case = SubElement(suite, "testcase", name=_legal(f"{check.budget.key} {check.budget.text}"), classname=_legal(path))
-    if kind:
-        why = SubElement(case, kind, type=check.verdict, message=_legal(summary(check)))
-        why.text = _legal("\n".join(_details(check, path, results)))
+def _case(check: Check, path: str, results: Results) -> Case:
+    details = "\n".join(_details(check, path, results))
+    return Case(f"{check.budget.key} {check.budget.text}", outcome(check), check.verdict, summary(check), details)
+
+
+def _add(suite: Element, case: Case, path: str) -> None:
+    added = SubElement(suite, "testcase", name=_legal(case.name), classname=_legal(path))
+    if case.outcome:
+        why = SubElement(added, case.outcome, type=case.type, message=_legal(case.message))
+        why.text = _legal(case.details)
     else:
-        SubElement(case, "system-out").text = _legal(summary(check))
+        SubElement(added, "system-out").text = _legal(case.message)
 
 
 def _details(check: Check, path: str, results: Results) -> Iterator[str]:
@@ -119,7 +140,7 @@ def _legal(text: str) -> str:
     )
 
 
-def gate_json(gate: Gate, paths: Sequence[str]) -> str:
+def gate_json(gate: Gate, paths: Sequence[str], against: dict[str, Any] | None = None) -> str:
     """Return the verdicts as a JSON text: strict JSON, base units, nothing rounded.
 
     Parameters
@@ -128,6 +149,8 @@ def gate_json(gate: Gate, paths: Sequence[str]) -> str:
         The verdicts.
     paths
         Path of each study's scenario file.
+    against
+        What became of a baseline, as JSON data; its exit code is told together with that of the budgets.
     """
     scenarios = [
         {
@@ -140,9 +163,9 @@ def gate_json(gate: Gate, paths: Sequence[str]) -> str:
     ]
     document: dict[str, Any] = {
         "format": FORMAT,
-        "exit_code": gate.exit_code,
+        "exit_code": worse_of(gate.exit_code, against["exit_code"]) if against else gate.exit_code,
         "looks": list(gate.looks),
         "confidence": gate.confidence,
         "scenarios": scenarios,
-    }
+    } | ({"against": against} if against else {})
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

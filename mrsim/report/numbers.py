@@ -10,12 +10,12 @@ from __future__ import annotations
 import math
 from typing import Literal
 
+from mrsim.study.digits import step_of
+
 NEVER = "never"
 BEYOND_HORIZON = "> horizon"
 NOTHING = "-"
 
-_SIGNIFICANT = 3
-_FINER_BELOW = 3.0
 _SECONDS_BELOW = 100.0
 _WHOLE_FROM = 100.0
 _MINUTE_S = 60.0
@@ -23,29 +23,6 @@ _HOUR_S = 3600.0
 _COARSE_STEPS_S = (10.0, _MINUTE_S, 10 * _MINUTE_S, _HOUR_S)
 
 Quantity = Literal["duration", "count", "share", "flag"]
-
-
-def step_of(value: float, half_width: float = 0.0) -> float:
-    """Return the decade to which a number is shown.
-
-    Parameters
-    ----------
-    value
-        The number, in any unit.
-    half_width
-        Half the width of its interval in the same unit; 0, infinite or nan if there is none.
-
-    Returns
-    -------
-    float
-        A power of ten: the decade of the half-width (one finer where that begins with 1 or 2), or that of the third
-        significant digit of the value.
-    """
-    if half_width > 0 and math.isfinite(half_width):
-        return 10.0 ** math.floor(math.log10(half_width / _FINER_BELOW))
-    if value == 0 or not math.isfinite(value):
-        return 1.0
-    return 10.0 ** (math.floor(math.log10(abs(value))) - _SIGNIFICANT + 1)
 
 
 def decimal(value: float, step: float) -> str:

@@ -7,7 +7,8 @@ only scenario models and distributions, and runs none of their validators: they 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from hashlib import sha256
 from importlib import import_module
@@ -22,6 +23,12 @@ TYPE = "$type"
 
 ROOMS = ("mrsim.scenario.", "mrsim.distributions", "mrsim.mixtures")
 """Modules whose classes a document may name."""
+
+KEPT_TOGETHER = 90
+"""Characters up to which a value is not taken apart."""
+
+_CLEAR = re.compile(r"[A-Za-z_$*][\w$*/:-]*", re.ASCII)
+_PART = re.compile(r'\.?([^.\[\]"]+)|\[((?:"(?:[^"\\]|\\.)*")|\d{1,6})\]')
 
 
 def scenario_document(scenario: Scenario) -> dict[str, Any]:
@@ -50,6 +57,69 @@ def scenario_of(document: Mapping[str, Any]) -> Scenario:
 def digest(document: Mapping[str, Any]) -> str:
     """Return the SHA-256 of JSON data in its one canonical text: keys sorted, no blanks."""
     return sha256(json.dumps(document, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def flattened(document: Mapping[str, Any], together: int = KEPT_TOGETHER) -> Iterator[tuple[str, Any]]:
+    """Yield path and value of everything in a document; what takes up to ``together`` characters stays together.
+
+    Paths are those that messages show, such as ``stores.orders-db.standbys[1].region``; a key that would not be clear
+    in one stands in brackets and quotes.
+    """
+    for key, value in document.items():
+        yield from _flattened(_joined("", key), value, together)
+
+
+def nested(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the document that was flattened.
+
+    Raises
+    ------
+    ValueError
+        If a path is none, is there twice, or does not fit to those before it.
+    """
+    document: dict[str, Any] = {}
+    for path, value in pairs:
+        _put(document, path, value)
+    return document
+
+
+def _flattened(path: str, value: Any, together: int) -> Iterator[tuple[str, Any]]:
+    if not isinstance(value, (dict, list)) or not value or len(json.dumps(value)) <= together:
+        yield path, value
+        return
+    for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+        yield from _flattened(_joined(path, key), inner, together)
+
+
+def _joined(path: str, key: str | int) -> str:
+    if isinstance(key, str) and _CLEAR.fullmatch(key):
+        return f"{path}.{key}" if path else key
+    return f"{path}[{json.dumps(key)}]"
+
+
+def _put(document: dict[str, Any], path: str, value: Any) -> None:
+    parts = [key or json.loads(inside) for key, inside in _PART.findall(path)]
+    written = ""
+    for part in parts:
+        written = _joined(written, part)
+    if not parts or written != path:
+        message = f"{path[:100]!r} is not a path"
+        raise ValueError(message)
+    at: Any = document
+    for part, after in zip(parts, [*parts[1:], None], strict=True):
+        empty: Any = [] if isinstance(after, int) else {}
+        inner = value if after is None else empty
+        if isinstance(part, int) and isinstance(at, list) and part in (len(at) - 1, len(at)):
+            at += [inner] if part == len(at) else []
+        elif isinstance(part, str) and isinstance(at, dict):
+            at.setdefault(part, inner)
+        else:
+            at = None
+        known = None if at is None else at[part]
+        if (known is None and inner is not None) or (after is None and known is not inner):
+            message = f"{path[:100]!r} does not fit to what stands before it"
+            raise ValueError(message)
+        at = known
 
 
 def _encode(value: Any) -> Any:
@@ -82,7 +152,14 @@ def _decode(value: Any) -> Any:
     if TYPE not in value:
         return inside
     kind = _class_of(str(value[TYPE]))
-    return kind.model_construct(**inside) if issubclass(kind, Model) else kind(**inside)
+    if not issubclass(kind, Model):
+        return kind(**inside)
+    strange = sorted(set(inside) - set(kind.model_fields))
+    missing = sorted(name for name, one in kind.model_fields.items() if one.is_required() and name not in inside)
+    if strange or missing:
+        message = f"{kind.__name__} has no {strange[0]!r}" if strange else f"{kind.__name__} needs {missing[0]!r}"
+        raise TypeError(message)
+    return kind.model_construct(**inside)
 
 
 def _class_of(tag: str) -> type[Model] | type[Distribution]:

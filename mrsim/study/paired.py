@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -29,9 +29,9 @@ from mrsim.measure import Status
 from mrsim.study.statistics import CONFIDENCE, MEAN_MIN_TRIALS, student_quantile
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from collections.abc import Callable
 
-    from mrsim.study.results import Results
+    from numpy.typing import NDArray
 
 LEAST_CARRIERS = 30.0
 """Fewest trials that must carry a difference of means for an interval.
@@ -43,6 +43,16 @@ tests find at most 5 % of studies with a bound that misses, even of differences 
 ZERO_WITHOUT_EFFECT = ("rto_s", "rto_durable_s", "longest_outage_s")
 """Metrics of an outage that are zero, for a comparison, in trials in which nobody was affected: dropping those would
 compare a posture that prevents outages on the few that it does not prevent."""
+
+
+class Measured(Protocol):
+    """Per-trial columns, of a study or of a baseline."""
+
+    def values_of(self, column: str) -> NDArray[np.float64]:
+        """Return a column's values, shape ``(n,)``."""
+
+    def status_of(self, column: str) -> NDArray[np.int8]:
+        """Return a column's status codes, shape ``(n,)``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +151,7 @@ class Wins:
         return self.lower + self.same + self.higher + self.undecided
 
 
-def pairs_of(first: Results, second: Results, column: str) -> Pairs:
+def pairs_of(first: Measured, second: Measured, column: str) -> Pairs:
     """Return one column of two studies with the same seed and the same trials.
 
     Raises
@@ -156,7 +166,7 @@ def pairs_of(first: Results, second: Results, column: str) -> Pairs:
     return Pairs(a[:, keep], b[:, keep], idle_a, idle_b, int(np.count_nonzero(~keep)))
 
 
-def _bounds(results: Results, column: str, *, zero: bool) -> tuple[NDArray[np.float64], int]:
+def _bounds(results: Measured, column: str, *, zero: bool) -> tuple[NDArray[np.float64], int]:
     values, codes = results.values_of(column), results.status_of(column)
     idle = codes == Status.NO_EFFECT
     values = np.where(idle, 0.0 if zero else np.nan, values)
@@ -240,6 +250,25 @@ def hall_interval(values: NDArray[np.float64], confidence: float = CONFIDENCE) -
     return min(ends), max(ends)
 
 
+def mean_above(values: NDArray[np.float64], limit: float) -> float:
+    """Return the p-value of "the mean is at most ``limit``": below ``1 - confidence`` where Hall's bound is above it.
+
+    Parameters
+    ----------
+    values
+        Independent, and not all the same; shape ``(n,)``.
+    limit
+        In their unit.
+    """
+    from scipy.special import stdtr
+
+    n = len(values)
+    mean, sd = float(np.mean(values)), float(np.std(values, ddof=1))
+    a = float(np.mean(((values - mean) / sd) ** 3)) / math.sqrt(n)
+    t = (mean - limit) / sd * math.sqrt(n)
+    return float(stdtr(n - 1, -(t + a * t**2 / 3.0 + a**2 * t**3 / 27.0 + a / 6.0)))
+
+
 def _untransformed(z: float, a: float) -> float:
     """Return T for which T + a T²/3 + a² T³/27 + a/6 is z."""
     inner = a * (z - a / 6.0)
@@ -284,24 +313,39 @@ def trinomial_high(minus: int, zero: int, plus: int, confidence: float = CONFIDE
     The ``confidence`` quantile of D+ - D- with (D-, D0, D+) from Dirichlet(minus, zero, plus + 1). Without any -1 (or
     without any 0) it is the bound of Clopper and Pearson.
     """
-    from scipy.special import betainc, betaincinv
+    from scipy.special import betaincinv
 
     if minus == 0:
         return float(betaincinv(plus + 1, zero, confidence)) if zero else 1.0
-    nodes, weights = np.polynomial.legendre.leggauss(64)
-    weights = weights / 2.0
-    # D+ - D- = S (2 T - 1) with S ~ Beta(minus + plus + 1, zero) and T ~ Beta(plus + 1, minus), independent.
-    size = betaincinv(minus + plus + 1, zero, (nodes + 1.0) / 2.0) if zero else np.ones(len(nodes))
-
-    def reached(value: float) -> bool:
-        share = np.clip((1.0 + value / size) / 2.0, 0.0, 1.0)
-        return float(np.sum(weights * betainc(plus + 1, minus, share))) >= confidence
-
+    below = _dirichlet(minus, zero, plus + 1)
     low, high = -1.0, 1.0
     for _ in range(50):
         middle = (low + high) / 2.0
-        low, high = (low, middle) if reached(middle) else (middle, high)
+        low, high = (low, middle) if below(middle) >= confidence else (middle, high)
     return high
+
+
+def _dirichlet(minus: int, zero: int, plus: int) -> Callable[[float], float]:
+    """Return the distribution function of D+ - D-, with (D-, D0, D+) from a Dirichlet distribution."""
+    from scipy.special import betainc, betaincinv
+
+    nodes, weights = np.polynomial.legendre.leggauss(64)
+    # D+ - D- = S (2 T - 1) with S ~ Beta(minus + plus, zero) and T ~ Beta(plus, minus), independent.
+    size = betaincinv(minus + plus, zero, (nodes + 1.0) / 2.0) if zero else np.ones(len(nodes))
+
+    def below(value: float) -> float:
+        share = np.clip((1.0 + value / size) / 2.0, 0.0, 1.0)
+        return float(np.sum(weights / 2.0 * betainc(plus, minus, share)))
+
+    return below
+
+
+def trinomial_above(minus: int, zero: int, plus: int, limit: float) -> float:
+    """Return the p-value of "E[X] is at most ``limit``" for X in {-1, 0, 1}, of which these numbers were seen.
+
+    Below ``1 - confidence`` where :func:`trinomial_low` is above the limit.
+    """
+    return 1.0 - _dirichlet(plus, zero, minus + 1)(-limit) if plus else 1.0
 
 
 def trinomial_low(minus: int, zero: int, plus: int, confidence: float = CONFIDENCE) -> float:

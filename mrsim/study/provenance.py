@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import platform
+import re
 from functools import cache
-from importlib.metadata import version
+from hashlib import sha256
+from importlib.metadata import PackageNotFoundError, requires, version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,6 +45,38 @@ def provenance(scenario: Scenario, *, seed: int, trials_asked: int, trials: int)
         "platform": f"{platform.system()} {platform.machine()}",
         "numpy_simd": _simd(),
     }
+
+
+def engine() -> dict[str, str]:
+    """Return the versions that numbers come out of, and a digest of those of everything that is installed for mrsim.
+
+    Returns
+    -------
+    dict
+        ``mrsim``, ``python``, each of :data:`PACKAGES`, and ``lock``: the SHA-256 of the sorted lines ``name==version``
+        of mrsim's dependencies and theirs, as a lock file has them.
+    """
+    packages = {package: _version(package) for package in PACKAGES}
+    return {"mrsim": __version__, "python": platform.python_version(), **packages, "lock": _lock()}
+
+
+@cache
+def _lock() -> str:
+    """Return the digest of the versions of all dependencies that are installed; extras are left out."""
+    found: dict[str, str] = {}
+    waiting = ["mrsim", *PACKAGES]
+    while waiting:
+        name = waiting.pop()
+        if name in found:
+            continue
+        try:
+            found[name] = version(name) if name != "mrsim" else ""
+            wanted = [one for one in requires(name) or () if "extra ==" not in one]
+        except PackageNotFoundError:
+            continue
+        waiting += [re.split(r"[^\w.-]", one, maxsplit=1)[0].lower().replace("_", "-") for one in wanted]
+    lines = sorted(f"{name}=={version}" for name, version in found.items() if version)
+    return sha256("\n".join(lines).encode()).hexdigest()
 
 
 @cache

@@ -134,6 +134,11 @@ def exit_code(checks: Iterable[Check]) -> int:
     return 3 if "inconclusive" in verdicts else 0
 
 
+def worse_of(*codes: int) -> int:
+    """Return what a pipeline is told of several exit codes: failed, else inconclusive, else passed."""
+    return next((code for code in (1, 3) if code in codes), 0)
+
+
 def _weigh(results: Results, budget: Budget, confidence: float) -> _Evidence:
     sample = results.sample(budget.column)
     check = Check(
