@@ -224,6 +224,8 @@ def format_seconds(value: float) -> str:
         return "-" + format_seconds(-value)
     if value == 0:
         return "0 s"
+    if value < 9.995e-6:
+        return f"{_digits(value * 1e6)} us"
     if value < 0.9995:
         return f"{_digits(value * 1000)} ms"
     if value < 59.95:

@@ -104,6 +104,8 @@ def test_written_reads_back(value: float, dimension: Dimension) -> None:
     [
         (272.0, "4 min 32 s"),
         (0.075, "75.0 ms"),
+        (1e-5, "0.01 ms"),
+        (1e-6, "1.00 us"),
         (1.239, "1.24 s"),
         (12.34, "12.3 s"),
         (59.97, "1 min 00 s"),
