@@ -10,7 +10,7 @@ import io
 import json
 import os
 import zipfile
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -21,7 +21,7 @@ from mrsim.study.collect import Collected
 from mrsim.study.documents import scenario_document, scenario_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from os import PathLike
 
     from numpy.typing import NDArray
@@ -33,6 +33,7 @@ FORMAT = 1
 """Number of the file format; goes up when an older version could not read it."""
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
+_DESCRIPTORS = Path("/proc/self/fd")
 
 
 def save(results: Results, path: str | PathLike[str]) -> None:
@@ -92,6 +93,32 @@ def load(path: str | PathLike[str]) -> tuple[Scenario, Collected, dict[str, Any]
         raise ResultsError(message) from error
 
 
+@contextmanager
+def _opened(beside: Path, given: Path) -> Iterator[BinaryIO]:
+    """Open a file that gets its name once it is written, where the system has such: a kill before leaves nothing.
+
+    References
+    ----------
+    Linux, open(2), *O_TMPFILE*: the file is linked by its entry in /proc.
+    """
+    handle = None
+    if hasattr(os, "O_TMPFILE") and _DESCRIPTORS.is_dir():
+        with suppress(OSError):
+            handle = os.open(beside.parent, os.O_TMPFILE | os.O_WRONLY, 0o666)
+    try:
+        file = beside.open("xb") if handle is None else os.fdopen(handle, "wb")
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(given)) from error
+    with file:
+        yield file
+        if handle is not None:
+            descriptors = os.open(_DESCRIPTORS, os.O_RDONLY)
+            try:
+                os.link(str(handle), beside, src_dir_fd=descriptors, follow_symlinks=True)
+            finally:
+                os.close(descriptors)
+
+
 def write_atomically(path: str | PathLike[str], write: Callable[[BinaryIO], None]) -> None:
     """Write a file so that it is there whole or not at all.
 
@@ -115,7 +142,7 @@ def write_atomically(path: str | PathLike[str], write: Callable[[BinaryIO], None
     target = given.resolve()
     beside = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
-        with beside.open("xb") as file:
+        with _opened(beside, given) as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())

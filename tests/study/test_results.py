@@ -10,6 +10,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -113,6 +114,55 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> 
         write_atomically(target, fail)
     assert target.read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+KILLED = """
+import os, signal, sys
+from mrsim.study.storage import write_atomically
+
+def write(file):
+    file.write(b"half")
+    file.flush()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+write_atomically(sys.argv[1], write)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "O_TMPFILE"), reason="files have their names from the start here")
+def test_a_kill_in_the_middle_leaves_nothing(tmp_path: Path) -> None:
+    try:
+        os.close(os.open(tmp_path, os.O_TMPFILE | os.O_WRONLY))
+    except OSError:
+        pytest.skip("this file system has no files without names")
+    target = tmp_path / "study"
+    target.write_bytes(b"before")
+    done = subprocess.run([sys.executable, "-c", KILLED, str(target)], check=False, timeout=60)
+    assert done.returncode == -9
+    assert target.read_bytes() == b"before"
+    assert [path.name for path in tmp_path.iterdir()] == ["study"]
+
+
+@pytest.mark.parametrize("nameless", [True, False])
+def test_a_file_that_is_named_at_last_is_as_any_new_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, nameless: bool
+) -> None:
+    if not nameless:
+        monkeypatch.delattr(os, "O_TMPFILE", raising=False)
+
+    def write(file: BinaryIO) -> None:
+        file.write(b"whole")
+
+    write_atomically(tmp_path / "new", write)
+    (tmp_path / "usual").write_bytes(b"whole")
+    assert (tmp_path / "new").read_bytes() == b"whole"
+    assert (tmp_path / "new").stat().st_mode == (tmp_path / "usual").stat().st_mode
+
+
+def test_an_error_names_the_file_that_was_asked_for(study: Results, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as raised:
+        study.save(tmp_path / "nowhere" / "study")
+    assert raised.value.filename == str(tmp_path / "nowhere" / "study")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a full device")
