@@ -37,7 +37,7 @@ BROKEN = {
         "tests/reference/test_engine_detection_against_theory.py",
     ),
     "timeout forgotten": Broken(
-        "sim/build.py",
+        "sim/looks.py",
         "takes = rtt if network.refuses(region) else check.timeout",
         "takes = rtt",
         "tests/acceptance/test_detection.py",
