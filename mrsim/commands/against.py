@@ -107,6 +107,12 @@ class Beside:
         """What to run: the scenarios, measuring also what budgets of the baseline name."""
         return [match.now for match in self._matches] or self._scenarios
 
+    @property
+    def left_undone(self) -> str:
+        """What an interruption left undone."""
+        compared = "" if self.baseline is None else ", nothing was compared with the baseline"
+        return compared + ("" if self._write is None else ", no baseline was written")
+
     def changes(self, gate: Gate, longer: Callable[[Scenario], Longer]) -> Changes | None:
         """Run the old scenarios and compare; None if there is no baseline, or it was interrupted."""
         from mrsim.study.changes import changes_of

@@ -146,7 +146,8 @@ def _check(
     finally:
         _report(gate, changes, names)
     if study.stopped:
-        click.echo(f"mrsim: interrupted: {len(gate.studies)} of {len(found)} scenarios were reached", err=True)
+        reached = f"{len(gate.studies)} of {len(found)} scenarios were reached"
+        click.echo(f"mrsim: interrupted: {reached}{beside.left_undone}", err=True)
         return INTERRUPTED
     return gate.exit_code if changes is None else worse_of(gate.exit_code, changes.exit_code)
 

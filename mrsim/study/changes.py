@@ -24,7 +24,7 @@ from mrsim.study.documents import flattened
 from mrsim.study.executors import Build
 from mrsim.study.provenance import engine
 from mrsim.study.run import chunk_function, run
-from mrsim.study.shifts import By, Change, Tolerance, evidence, settled
+from mrsim.study.shifts import By, Change, Tolerance, evidence, read_tolerance, settled
 from mrsim.study.statistics import CONFIDENCE
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ def against(
     scenarios: Scenario | Sequence[Scenario],
     baseline: Baseline,
     *,
-    tolerance: Tolerance | None = None,
+    tolerance: Tolerance | str | Sequence[str] = (),
     confidence: float = CONFIDENCE,
     workers: int | None = None,
     executor: Executor | None = None,
@@ -187,7 +187,8 @@ def against(
     baseline
         Says seed and number of trials.
     tolerance
-        Up to which a change to the worse is none; 1 % or the displayed digit if not given.
+        Up to which a change to the worse is none, such as ``"2%"`` or ``["2%", "5s"]``; 1 % if not given, and never
+        less than the displayed digit.
     confidence
         Of each one-sided bound, and of no false regression among all.
     workers, executor, build
@@ -195,12 +196,14 @@ def against(
 
     Raises
     ------
-    BaselineError
-        If two scenarios have the same name.
+    BaselineError, ResultsError
+        If two scenarios have the same name, or the tolerance is none.
     SimulationError, WorkerError, Interrupted
         As :func:`mrsim.study.run.run`.
     """
     family = list(scenarios) if isinstance(scenarios, Sequence) else [scenarios]
+    if not isinstance(tolerance, Tolerance):
+        tolerance = read_tolerance([tolerance] if isinstance(tolerance, str) else tolerance)
     matches = matched(baseline, family, [scenario.path for scenario in family])
 
     def study(scenario: Scenario) -> Results:
@@ -215,7 +218,7 @@ def against(
 
     now = [study(match.now) for match in matches]
     old = [None if match.old is None else study(match.old) for match in matches]
-    return changes_of(baseline, matches, family, now, old, tolerance or Tolerance(), confidence)
+    return changes_of(baseline, matches, family, now, old, tolerance, confidence)
 
 
 def matched(baseline: Baseline, scenarios: Sequence[Scenario], files: Sequence[str]) -> list[Match]:

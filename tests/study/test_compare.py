@@ -9,6 +9,7 @@ import pytest
 
 import mrsim
 from mrsim.errors import ResultsError, ScenarioError
+from mrsim.rng import Draws
 from mrsim.study.compare import Comparison, compare, labels_of
 from mrsim.study.results import Results
 from mrsim.study.run import run, run_one
@@ -48,6 +49,26 @@ def test_every_draw_that_is_not_named_for_dns_is_the_same() -> None:
         (one, _), (other, _) = run_one(BOOKSTORE, 20, trial), run_one(changed, 20, trial)
         assert one.fault_s == other.fault_s
         assert [str(event) for event in one.events] == [str(event) for event in other.events]
+
+
+def test_the_draws_themselves_are_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is drawn with a TTL of 60 s is drawn with one of 55 s, by the same name and to the same bit."""
+    drawn: dict[tuple[str, int], bytes] = {}
+    block = Draws.block
+
+    def recorded(self: Draws, name: str, occasion: int = 0) -> np.ndarray:
+        values = block(self, name, occasion)
+        drawn[name, occasion] = values.tobytes()
+        return values
+
+    monkeypatch.setattr(Draws, "block", recorded)
+    seen = []
+    for scenario in (BOOKSTORE, BOOKSTORE.with_({"dns.shop.ttl": "55s"})):
+        drawn.clear()
+        run(scenario, trials=64, seed=20, workers=1)
+        seen.append(dict(drawn))
+    assert seen[0] == seen[1]
+    assert {"orders-db/fence", "orders-db/paging", "population/us-users/bind/browser"} <= {name for name, _ in seen[0]}
 
 
 def test_what_a_ttl_cannot_reach_has_no_effect_in_any_trial() -> None:
