@@ -18,6 +18,7 @@ PHASES = (
     "detection",
     "decision",
     "fencing",
+    "drain",
     "data_wait",
     "promotion",
     "restore",

@@ -242,6 +242,10 @@ def _fault(draw: st.DrawFn, regions: tuple[str, ...], store: Data, kind: str) ->
         direction = draw(st.sampled_from(["both", "forward", "backward"]))
         away = draw(st.lists(st.sampled_from(others), min_size=1, max_size=4, unique=True))
         return fault | {"between": [region], "and": away, "direction": direction, "in_flight": in_flight}
+    if kind == "switchover":
+        plan = {"kind": kind, "at": fault["at"], "store": STORE, "to": draw(st.sampled_from(standbys))}
+        quick = {"drain": "1s..5s", "checkpoint": "2s", "hands_over": draw(durations(1, 120)), "goes_back": "20s"}
+        return plan | quick | {"gives_up_after": draw(seconds(60, 400))}
     if kind == "zone-loss":
         return fault | {"zone": store["primary"], "connections": "hang", "in_flight": in_flight}
     if kind in ("process-crash", "agent-crash", "node-loss"):
@@ -268,6 +272,8 @@ def _faults(draw: st.DrawFn, regions: tuple[str, ...], store: Data) -> list[Data
         kinds.append("replication-stall")
     if "failover" in store:
         kinds.append("agent-crash")
+        if store["failover"]["decide"]["by"] != "lease" and "in_region" not in store:
+            kinds.append("switchover")
     return [_fault(draw, regions, store, draw(st.sampled_from(kinds))) for _ in range(draw(st.integers(1, 3)))]
 
 

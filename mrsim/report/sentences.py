@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         ProcessCrash,
         RegionLoss,
         ReplicationStall,
+        Switchover,
         ZoneLoss,
     )
     from mrsim.scenario.stores import Store
@@ -29,6 +30,8 @@ def fault_sentence(fault: Fault) -> str:
     """Return a fault as a sentence, such as ``us-east is lost, at a random time, for good; connections hang``."""
     what, more = _WHAT[fault.kind](fault)
     when = "at a random time" if fault.at == "random" else f"at {fault.at}"
+    if fault.kind == "switchover":
+        return f"{what}, {when}"
     how_long = "for good" if fault.lasts == "permanent" else f"for {fault.lasts}"
     return "; ".join([f"{what}, {when}, {how_long}", *more])
 
@@ -122,6 +125,10 @@ def _replication_stall(fault: ReplicationStall) -> tuple[str, list[str]]:
     return f"the standby of {fault.store} in {fault.region} stops receiving", []
 
 
+def _switchover(fault: Switchover) -> tuple[str, list[str]]:
+    return f"{fault.store} is switched over to {fault.to}, as planned", []
+
+
 _WHAT: dict[str, Callable[[Any], tuple[str, list[str]]]] = {
     "region-loss": _region_loss,
     "zone-loss": _zone_loss,
@@ -133,4 +140,5 @@ _WHAT: dict[str, Callable[[Any], tuple[str, list[str]]]] = {
     "link-degradation": _link_degradation,
     "brownout": _brownout,
     "replication-stall": _replication_stall,
+    "switchover": _switchover,
 }

@@ -14,6 +14,7 @@ from mrsim.scenario.faults import (
     ProcessCrash,
     RegionLoss,
     ReplicationStall,
+    Switchover,
 )
 from mrsim.scenario.model import Scenario
 from mrsim.scenario.places import places_of, region_of
@@ -35,6 +36,8 @@ def check_fault(fault: Fault, path: Path, scenario: Scenario, document: Document
     elif isinstance(fault, Brownout):
         if fault.errors == 0 and fault.latency is None:
             document.add(path, "the brownout changes nothing", "write errors or latency")
+    elif isinstance(fault, Switchover):
+        _check_switchover(fault, path, scenario, document)
     elif isinstance(fault, (ProcessCrash, NodeLoss, AgentCrash, ReplicationStall)):
         _check_node(fault, path, scenario, document)
 
@@ -65,6 +68,20 @@ def _check_isolation(fault: Isolation, path: Path, scenario: Scenario, document:
             document.add(path, f"on neither side: {shown}", "write rest for one of the two sides")
     if cut == ():
         document.add((*path, "cut_from"), "nothing is cut", "name the places that cannot reach the region, or rest")
+
+
+def _check_switchover(fault: Switchover, path: Path, scenario: Scenario, document: Document) -> None:
+    store = scenario.stores[fault.store]
+    nodes = [store.primary, *(standby.region for standby in store.standbys)]
+    if fault.to not in nodes:
+        document.add((*path, "to"), f"{fault.store} has no node in {fault.to!r}", nearest(fault.to, nodes))
+    if store.failover is None or store.failover.decide.by == "lease":
+        whose = "failover by a lease" if store.failover is not None else "no failover"
+        message = f"a switchover of {fault.store}, which has {whose}, is not modelled"
+        document.add((*path, "store"), message, "write failover: {decide: operator, ...} for the store")
+    elif store.in_region is not None:
+        message = f"a switchover of {fault.store}, whose regions have managers, is not modelled"
+        document.add((*path, "store"), message, "leave in_region out, with one node per region")
 
 
 def _check_node(

@@ -9,11 +9,14 @@ from pydantic import Field
 from mrsim.scenario.fields import BytesPerSecond, Model, Name, Seconds, SecondsDist, Share
 
 
-class _Fault(Model):
+class _Happening(Model):
     at: Literal["random"] | SecondsDist = Field(
         default="random",
         description="Start; random: uniform over the longest burst period of any store, or 30 min.",
     )
+
+
+class _Fault(_Happening):
     lasts: Literal["permanent"] | SecondsDist = Field(default="permanent", description="Duration.")
 
 
@@ -118,6 +121,28 @@ class ReplicationStall(_Fault):
     region: Name = Field(description="Region or zone it strikes.")
 
 
+class Switchover(_Happening):
+    """Planned work, no fault: the primary hands its last position over to a standby, which becomes primary."""
+
+    kind: Literal["switchover"] = Field(description="What happens.")
+    store: Name = Field(description="Store whose primary moves.")
+    to: Name = Field(description="Region or zone of the standby that becomes primary.")
+    max_lag: Seconds = Field(description="It is refused if the standby lags more than this.")
+    drain: SecondsDist = Field(description="From the order to stop, which refuses writes, to the last session's end.")
+    checkpoint: SecondsDist = Field(description="Shutdown checkpoint; the archived segment and the stream end with it.")
+    hands_over: SecondsDist = Field(
+        description="From the old primary's end to the new one being told its position (demotion token): a person or a "
+        "pipeline, and both sides reconcile."
+    )
+    gives_up_after: Seconds = Field(gt=0, description="Longest time until the new primary is made; then it goes back.")
+    goes_back: SecondsDist = Field(description="From giving up to the old primary accepting writes again.")
+
+    @property
+    def lasts(self) -> Literal["permanent"]:
+        """It has no end of its own."""
+        return "permanent"
+
+
 Fault = Annotated[
     RegionLoss
     | ZoneLoss
@@ -128,6 +153,7 @@ Fault = Annotated[
     | AgentCrash
     | LinkDegradation
     | Brownout
-    | ReplicationStall,
+    | ReplicationStall
+    | Switchover,
     Field(discriminator="kind"),
 ]

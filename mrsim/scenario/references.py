@@ -35,6 +35,7 @@ REFERENCES: tuple[tuple[str, Kind], ...] = (
     ("control_points * inside", "region"),
     ("faults [] region", "region or zone"),
     ("faults [] zone", "zone"),
+    ("faults [] to", "region or zone"),
     ("faults [] store", "store"),
     ("faults [] cut_from []", "place"),
     ("faults [] still_reached_by []", "place"),

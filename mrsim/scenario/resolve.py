@@ -182,6 +182,8 @@ def _faults(data: dict[str, Any], state: Resolving) -> None:
         path: Path = ("faults", index)
         for key in ("cut_from", "still_reached_by", "between", "and", "from", "to"):
             value = fault.get(key)
+            if key == "to" and fault.get("kind") == "switchover":
+                continue
             if isinstance(value, str) and not (key in ("cut_from", "still_reached_by") and value == "rest"):
                 fault[key] = [value]
         kind = fault.get("kind")

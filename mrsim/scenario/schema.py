@@ -49,6 +49,7 @@ DEFAULTS: dict[str, tuple[str, ...]] = {
     "Isolation": ("isolation-defaults",),
     "Partition": ("partition-defaults",),
     "ProcessCrash": ("process-crash-defaults",),
+    "Switchover": ("switchover-defaults",),
     "NodeLoss": ("node-loss-defaults",),
     "Brownout": ("brownout-defaults",),
     "Replication": ("postgresql",),

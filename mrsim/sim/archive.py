@@ -85,6 +85,13 @@ class Segments:
             self.landed_s.append(lands)
             self.positions_s.append(self._waiting.pop(0))
 
+    def end_now(self, now_s: float) -> None:
+        """End the segment in progress: a shutdown checkpoint is written to it, and it is archived."""
+        self.advance(now_s)
+        self._waiting.append(now_s)
+        self._position_s = self._timer_s = now_s
+        self._next = self._end_after()
+
     def ship(self, now_s: float, *, on: bool, retry_s: float) -> None:
         """Open or cut the way into the archive: an upload that is cut off is lost, and made again ``retry_s`` later."""
         if on == self.open:
@@ -287,6 +294,12 @@ class Archiving:
             self._world.emit("archive-resumed", node.name, cause, "reconnect", "segments come by way of the archive")
         else:
             upstream.cut_s = self._world.now
+
+    def end_segment(self, primary: Node) -> None:
+        """End a primary's segment in progress now."""
+        segments = self._segments.get(primary.history)
+        if segments is not None:
+            segments.end_now(self._world.now)
 
     def _ways(self, node: Node, primary: Node) -> tuple[bool, bool]:
         network, place = self._network, self._archive.place

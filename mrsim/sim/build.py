@@ -20,6 +20,7 @@ from mrsim.sim.nodes import Node
 from mrsim.sim.reach import Brownouts, Reach
 from mrsim.sim.returns import Returns
 from mrsim.sim.streaming import Streaming
+from mrsim.sim.switchover import Switchovers
 from mrsim.sim.wal import Load
 from mrsim.sim.wiring import Refresher, Wiring
 
@@ -42,6 +43,7 @@ class Parts:
     authorities: dict[str, Authority]
     loads: dict[str, Load]
     returns: dict[str, Returns] = field(default_factory=dict)
+    switchovers: dict[str, Switchovers | None] = field(default_factory=dict)
     wirings: list[Wiring] = field(default_factory=list)
 
     def close(self) -> None:
@@ -111,7 +113,9 @@ class Builder:
         for endpoint in endpoints.values():
             network.listen(endpoint.on_network)
         parts = Parts(network, reach, brownouts, databases, endpoints, {}, loads)
-        injector = Injector(world, network, scenario, databases, parts.returns, brownouts, refresh, self._leased)
+        injector = Injector(
+            world, network, scenario, databases, parts.returns, parts.switchovers, brownouts, refresh, self._leased
+        )
         for name, record in scenario.dns.items():
             parts.authorities[name] = self._authority(world, parts, name, record, refreshers)
         for name, store in scenario.stores.items():
@@ -129,6 +133,7 @@ class Builder:
             )
             parts.wirings.append(wiring)
             parts.returns[name] = wiring.returns
+            parts.switchovers[name] = wiring.switchovers
         # Probers and leases look again after everything that a change of paths has changed by itself.
         network.listen(lambda touched, cause: refresh(cause, touched))
         return parts, injector

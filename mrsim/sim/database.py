@@ -118,7 +118,7 @@ class Database:
         event = self._world.emit("node-down", node.name, cause, "", why)
         now = self._world.now
         self._close(node, event)
-        node.running = False
+        node.running = node.draining = False
         node.halt(now)
         node.reads.set(now, on=False, event=event)
         self.streaming.writing_ended(node)
@@ -248,7 +248,7 @@ class Database:
         self.histories.append(History(node.name, node.history, node.position_s, self._world.now, event))
         self.streaming.fork(node, node.history, node.position_s)
         node.history = len(self.histories) - 1
-        node.role = "primary"
+        node.role, node.draining = "primary", False
         if inside is None or self.current.region in inside:
             self.current = node
         self._world.stirred += 1
@@ -278,7 +278,7 @@ class Database:
         """Open and close acknowledgement spans after any change."""
         now = self._world.now
         for node in self.nodes.values():
-            able = node.running and node.role == "primary"
+            able = node.running and node.role == "primary" and not node.draining
             rule = self._rule(node) if able else None
             if rule is not None and rule.possible:
                 wait_s = rule.wait_s + self._flush_s

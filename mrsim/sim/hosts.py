@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import ceil, floor
 from typing import TYPE_CHECKING
 
+from mrsim.sim.health import Outcome, ProberGroup, Timing
+from mrsim.sim.looks import look_at_node
 from mrsim.sim.world import HEALTH
-from mrsim.trace import NO_EVENT
+from mrsim.trace import INF, NO_EVENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mrsim.distributions import Distribution
     from mrsim.scenario.control import InRegion
+    from mrsim.sim.control import Control
+    from mrsim.sim.network import Network
     from mrsim.sim.nodes import Node
+    from mrsim.sim.reach import Brownouts
     from mrsim.sim.world import Timer, World
 
 
@@ -163,3 +169,57 @@ class Exits:
         self._ended = not self._ended
         kind, note = ("process-ended", "its host reports its end") if self._ended else ("process-back", "it runs again")
         self._on_verdict(self._ended, self._world.emit(kind, self._node.name, cause, "detection", note))
+
+
+class HostWatch:
+    """A host's reports of its database and of itself; the database is down for the manager if either says so."""
+
+    def __init__(
+        self,
+        world: World,
+        network: Network,
+        brownouts: Brownouts,
+        label: str,
+        node: Node,
+        rule: InRegion,
+        control: Control,
+        cause: int,
+    ) -> None:
+        def arrives() -> bool:
+            return node.host_up and not node.fenced and network.open(node.region, control.place)
+
+        def delay(place: str) -> float:
+            return network.one_way_s(place, control.place) if arrives() else INF
+
+        def look(place: str) -> Outcome:
+            return look_at_node(network, brownouts, "process", rule.timeout, node, place)
+
+        self._down = {"database": False, "process": False, "host": False}
+        self._control = control
+        timing = Timing(rule.every, False, rule.fails, 1, rule.timeout, 1)
+        self._database = ProberGroup(
+            world, label, node.name, (node.region,), timing, look, delay, partial(self._hear, "database"), cause=cause
+        )
+        self._host = Heartbeats(world, label, node.name, rule, arrives, partial(self._hear, "host"))
+        self._exits = Exits(world, label, node, rule.exit_notice, arrives, partial(self._hear, "process"))
+        self._host.look(cause)
+        self._exits.look(cause)
+
+    def look(self, cause: int) -> None:
+        """Follow a change."""
+        self._database.reassess(cause)
+        self._host.look(cause)
+        self._exits.look(cause)
+
+    def retire(self) -> None:
+        """Stop watching."""
+        self._database.retire()
+        self._host.retire()
+        self._exits.retire()
+
+    def _hear(self, what: str, down: bool, event: int) -> None:
+        before = any(self._down.values())
+        self._down[what] = down
+        after = any(self._down.values())
+        if after != before:
+            self._control.on_verdict(after, event)

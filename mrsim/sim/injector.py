@@ -14,6 +14,7 @@ from mrsim.scenario.faults import (
     ProcessCrash,
     RegionLoss,
     ReplicationStall,
+    Switchover,
     ZoneLoss,
 )
 from mrsim.scenario.starts import random_start_period_s
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from mrsim.sim.network import Network
     from mrsim.sim.reach import Brownouts
     from mrsim.sim.returns import Returns
+    from mrsim.sim.switchover import Switchovers
     from mrsim.sim.world import World
 
 
@@ -41,8 +43,8 @@ class Injector:
     ----------
     world, network, scenario
         The trial, its paths and its scenario.
-    databases, returns
-        Stores by id, and who starts their nodes again.
+    databases, returns, switchovers
+        Stores by id, who starts their nodes again, and who carries planned work out.
     brownouts
         Who keeps track of slow regions.
     refresh
@@ -58,6 +60,7 @@ class Injector:
         scenario: Scenario,
         databases: Mapping[str, Database],
         returns: Mapping[str, Returns],
+        switchovers: Mapping[str, Switchovers | None],
         brownouts: Brownouts,
         refresh: Callable[[int], None],
         leased: frozenset[str],
@@ -67,6 +70,7 @@ class Injector:
         self._scenario = scenario
         self._databases = databases
         self._returns = returns
+        self._switchovers = switchovers
         self._brownouts = brownouts
         self._refresh = refresh
         self._leased = leased
@@ -90,6 +94,7 @@ class Injector:
         now = self._world.now
         self.first_s = min(self.first_s, now)
         note = "for good" if lasts_s == INF else f"for {write(round(lasts_s, 1), 'duration')}"
+        note = "planned" if fault.kind == "switchover" else note
         event = self._world.emit("fault-starts", subject_of(fault), NO_EVENT, "", f"{fault.kind}, {note}")
         self.events[index] = event
         before = self._world.stirred
@@ -131,6 +136,11 @@ class Injector:
                     self._refresh(cause)
 
                 return brighten
+            case Switchover():
+                switchovers = self._switchovers[fault.store]
+                if switchovers is not None:
+                    switchovers.begin(fault, event)
+                return lambda _: None
             case ProcessCrash() | NodeLoss() | AgentCrash() | ReplicationStall():
                 return self._apply_to_node(fault, event)
 
@@ -233,5 +243,7 @@ def subject_of(fault: Fault) -> str:
             return f"{'+'.join(fault.between)}|{'+'.join(fault.and_)}"
         case LinkDegradation():
             return f"{'+'.join(fault.from_)}>{'+'.join(fault.to)}"
+        case Switchover():
+            return f"{fault.store}@{fault.to}"
         case ProcessCrash() | NodeLoss() | AgentCrash() | ReplicationStall():
             return f"{fault.store}@{fault.region}"

@@ -90,6 +90,8 @@ class Node:
         Index of the line of WAL it is on.
     position_s
         As a standby without a connection: how far it holds ``history``.
+    draining
+        As a primary: it refuses writes, because it hands over to another.
     told_s
         As a primary: commits before this were acknowledged by the sets of standbys that it waited for earlier.
     """
@@ -98,6 +100,7 @@ class Node:
         "acks",
         "agent_alive",
         "blocked",
+        "draining",
         "fenced",
         "history",
         "host_up",
@@ -127,6 +130,7 @@ class Node:
         self.agent_alive = True
         self.host_up = True
         self.fenced = False
+        self.draining = False
         self.promoting = False
         self.blocked = False
         self.rebuilding = False

@@ -119,7 +119,7 @@ class Returns:
         if cluster is not None and cluster.primary is not None:
             known = cluster.primary_known_in(node.region)
             if known is not None and known != node.name:
-                self._rejoin(node, database.start(node.region, cause, "standby"))
+                self.rejoin(node, database.start(node.region, cause, "standby"))
             if known != node.name:
                 return
         superseded = node is not database.current
@@ -130,12 +130,12 @@ class Returns:
             if known is None and not self._leased:
                 return
             if known is not None and known != node.name:
-                self._rejoin(node, database.start(node.region, cause, "standby"))
+                self.rejoin(node, database.start(node.region, cause, "standby"))
                 return
         # Under a lease the database starts read-only, and accepts writes once its agent holds the lease.
         database.changed(database.start(node.region, cause, "demoted" if self._leased else "primary"))
 
-    def _rejoin(self, node: Node, cause: int) -> None:
+    def rejoin(self, node: Node, cause: int) -> None:
         """Turn a superseded primary into a standby."""
         node.position_s = max((span.end_s for span in node.acks), default=self._world.now)
         node.role = "standby"
@@ -219,4 +219,4 @@ class Returns:
         else:
             if node.role == "primary":
                 self._database.demote(node.region, cause, f"{known} is primary now")
-            self._rejoin(node, cause)
+            self.rejoin(node, cause)

@@ -182,6 +182,11 @@ class Streaming:
                 other.upstream.dropped_s = -INF
             self._left.pop((source.region, other.region), None)
 
+    def end_segment(self, primary: Node) -> None:
+        """Archive what a primary has written since the last segment's end."""
+        if self._archiving is not None:
+            self._archiving.end_segment(primary)
+
     def stall(self, region: str, *, stalled: bool) -> None:
         """Stop a standby from receiving, or let it receive again."""
         (self._stalls.add if stalled else self._stalls.discard)(region)

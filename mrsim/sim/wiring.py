@@ -10,11 +10,12 @@ from mrsim.scenario.control import DecideAutomatic, DecideLease, Failover
 from mrsim.sim.cluster import Cluster
 from mrsim.sim.control import Control
 from mrsim.sim.health import Outcome, ProberGroup, Steady, Timing
-from mrsim.sim.hosts import Exits, Heartbeats
+from mrsim.sim.hosts import HostWatch
 from mrsim.sim.lease import LeaseControl
 from mrsim.sim.looks import at_once, look_at_node
 from mrsim.sim.returns import Returns
 from mrsim.sim.selfcheck import IsolationCheck
+from mrsim.sim.switchover import Switchovers
 from mrsim.sim.world import ROUTING
 from mrsim.trace import INF, NO_EVENT
 
@@ -65,6 +66,8 @@ class Wiring:
     ----------
     returns
         Who starts the store's nodes again.
+    switchovers
+        Who carries planned work out; None where nobody decides over it.
     controls, clusters
         What has to be taken apart after the trial.
     """
@@ -83,6 +86,7 @@ class Wiring:
         "clusters",
         "controls",
         "returns",
+        "switchovers",
     )
 
     def __init__(
@@ -109,6 +113,7 @@ class Wiring:
         self._steady = steady
         self._inside = inside
         self.controls: list[Control] = []
+        self.switchovers: Switchovers | None = None
         self.clusters = self._manage(store.in_region) if store.in_region is not None else _NO_CLUSTERS
         self.returns = self._control(store.failover)
 
@@ -118,6 +123,8 @@ class Wiring:
             control.close()
         for cluster in self.clusters.values():
             cluster.close()
+        if self.switchovers is not None:
+            self.switchovers.close()
 
     # Between regions -----------------------------------------------------------------------------------------------
 
@@ -155,6 +162,7 @@ class Wiring:
             message = "a decision needs probers"
             raise ValueError(message)
         place = decide.runs_in or ("operations" if decide.by == "operator" else detect.from_[0])
+        mover = place if mover == "" else mover
         control = Control(
             self._world,
             self._network,
@@ -164,11 +172,15 @@ class Wiring:
             place,
             self._database,
             self._endpoint,
-            place if mover == "" else mover,
+            mover,
             self.clusters,
         )
         self.controls.append(control)
         returns = self._returns(control.primary_known_in, leased=False)
+        self.switchovers = Switchovers(
+            self._world, self._network, self._name, self._database, self._endpoint, mover, returns
+        )
+        self.switchovers.control = control
         control.on_news = returns.on_news
         self._network.listen(control.on_network)
         self._database.listen(control.on_change)
@@ -187,6 +199,7 @@ class Wiring:
         """Probe the primary from the places named, through its cluster's service; after a failover, the new one."""
         network, database, name = self._network, self._database, self._name
         timing = _timing(detect, votes_needed(detect))
+        on_verdict = self.switchovers.on_verdict if self.switchovers is not None else control.on_verdict
 
         def delay(place: str) -> float:
             return network.one_way_s(place, control.place) if network.open(place, control.place) else INF
@@ -208,7 +221,7 @@ class Wiring:
                 timing,
                 look,
                 delay,
-                control.on_verdict,
+                on_verdict,
                 steady=steady,
                 cause=cause,
             )
@@ -302,7 +315,7 @@ class Wiring:
     def _watch_hosts(self, rule: InRegion, control: Control, cluster: Cluster) -> None:
         """Let the primary's host report its database and itself to the manager, and follow each new primary."""
         world, network, database = self._world, self._network, self._database
-        watching: list[_HostWatch] = []
+        watching: list[HostWatch] = []
 
         def follow(cause: int) -> None:
             for watch in watching:
@@ -311,7 +324,7 @@ class Wiring:
             if cluster.primary is not None:
                 node = cluster.primary
                 label = f"{self._name}/{cluster.region}/{node.region}"
-                watching.append(_HostWatch(world, network, self._brownouts, label, node, rule, control, cause))
+                watching.append(HostWatch(world, network, self._brownouts, label, node, rule, control, cause))
 
         def look_again(cause: int) -> None:
             for watch in watching:
@@ -321,60 +334,6 @@ class Wiring:
         control.on_new_primary = cluster.watch = follow
         self._refreshers.append((frozenset((*cluster.sites, cluster.region)), look_again))
         database.listen(look_again)
-
-
-class _HostWatch:
-    """A host's reports of its database and of itself; the database is down for the manager if either says so."""
-
-    def __init__(
-        self,
-        world: World,
-        network: Network,
-        brownouts: Brownouts,
-        label: str,
-        node: Node,
-        rule: InRegion,
-        control: Control,
-        cause: int,
-    ) -> None:
-        def arrives() -> bool:
-            return node.host_up and not node.fenced and network.open(node.region, control.place)
-
-        def delay(place: str) -> float:
-            return network.one_way_s(place, control.place) if arrives() else INF
-
-        def look(place: str) -> Outcome:
-            return look_at_node(network, brownouts, "process", rule.timeout, node, place)
-
-        self._down = {"database": False, "process": False, "host": False}
-        self._control = control
-        timing = Timing(rule.every, False, rule.fails, 1, rule.timeout, 1)
-        self._database = ProberGroup(
-            world, label, node.name, (node.region,), timing, look, delay, partial(self._hear, "database"), cause=cause
-        )
-        self._host = Heartbeats(world, label, node.name, rule, arrives, partial(self._hear, "host"))
-        self._exits = Exits(world, label, node, rule.exit_notice, arrives, partial(self._hear, "process"))
-        self._host.look(cause)
-        self._exits.look(cause)
-
-    def look(self, cause: int) -> None:
-        """Follow a change."""
-        self._database.reassess(cause)
-        self._host.look(cause)
-        self._exits.look(cause)
-
-    def retire(self) -> None:
-        """Stop watching."""
-        self._database.retire()
-        self._host.retire()
-        self._exits.retire()
-
-    def _hear(self, what: str, down: bool, event: int) -> None:
-        before = any(self._down.values())
-        self._down[what] = down
-        after = any(self._down.values())
-        if after != before:
-            self._control.on_verdict(after, event)
 
 
 def _timing(detect: Detect, need: int) -> Timing:

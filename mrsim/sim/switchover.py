@@ -1,0 +1,262 @@
+"""Planned switchovers: a primary hands over its last position, and one that completes loses nothing acknowledged."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mrsim.sim import controller as core
+from mrsim.sim.world import CONTROL
+from mrsim.trace import NO_EVENT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mrsim.scenario.faults import Switchover
+    from mrsim.sim.control import Control
+    from mrsim.sim.database import Database
+    from mrsim.sim.endpoint import Endpoint
+    from mrsim.sim.network import Network
+    from mrsim.sim.nodes import Node
+    from mrsim.sim.returns import Returns
+    from mrsim.sim.world import Timer, World
+
+PLACE = "operations"
+"""Where whoever carries a switchover out stands: a person, or a pipeline."""
+
+GREEN_WITHIN_S = 60.0
+"""How long a failover control is held still after a switchover was called off, if probers do not see the primary."""
+
+LOOKS_EVERY_S = 1.0
+"""How often the new primary compares its position with the token, and operations look whether a way is open again."""
+
+
+class Switchovers:
+    """Carries a store's switchovers out, one at a time, and holds its failover control still meanwhile.
+
+    Parameters
+    ----------
+    world, network
+        The trial and its paths.
+    name, database, endpoint
+        The store.
+    mover
+        Place of whoever moves the endpoint; None: it follows health by itself.
+    returns
+        Who makes the old primary a standby.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        network: Network,
+        name: str,
+        database: Database,
+        endpoint: Endpoint,
+        mover: str | None,
+        returns: Returns,
+    ) -> None:
+        self._world = world
+        self._network = network
+        self._name = name
+        self._database = database
+        self._endpoint = endpoint
+        self._mover = mover
+        self._returns = returns
+        self.control: Control | None = None
+        self._verdict = (False, NO_EVENT)
+        self._under_way = False
+        self._resumed = False
+        self._number = 0
+
+    def close(self) -> None:
+        """Forget who is held still."""
+        self.control = None
+
+    def on_verdict(self, down: bool, event: int) -> None:
+        """Pass the probers' verdict on, unless a switchover is under way."""
+        self._verdict = (down, event)
+        if not self._under_way and self.control is not None:
+            self.control.on_verdict(down, event)
+        elif self._resumed and not down:
+            self._let(self._number)
+
+    def begin(self, plan: Switchover, event: int) -> None:
+        """Begin a switchover, if nothing speaks against it."""
+        control, database = self.control, self._database
+        if control is None:
+            return
+        old, new = database.nodes[control.state.primary], database.nodes[plan.to]
+        why = ""
+        if self._under_way:
+            why = "another is under way"
+        elif control.state.stage != core.Stage.WATCHING:
+            why = "a failover is under way"
+        elif old is new:
+            why = "it is primary already"
+        elif not (self._network.both_ways(PLACE, old.region) and self._network.both_ways(PLACE, new.region)):
+            why = "one of the two cannot be reached"
+        elif not (old.running and old.role == "primary" and new.running and new.role == "standby"):
+            why = "one of the two is not what it should be"
+        elif database.streaming.reported_lag_s(new, self._world.now) > plan.max_lag:
+            why = "the standby lags too far behind"
+        if why:
+            self._world.emit("switchover-refused", self._name, event, "", why)
+            return
+        self._under_way = True
+        self._resumed = False
+        self._world.stirred += 1
+        self._number += 1
+        _Attempt(self, plan, old, new, self._number, event).begin()
+
+    # What an attempt needs of the store ----------------------------------------------------------------------------
+
+    @property
+    def parts(self) -> tuple[World, Network, Database, str]:
+        """The trial, its paths, and the store."""
+        return self._world, self._network, self._database, self._name
+
+    def completed(self, old: Node, new: Node, event: int) -> None:
+        """Lead clients to the new primary, and make the old one a standby of it."""
+        self._returns.rejoin(old, event)
+        if self._mover is None:
+            self._over(new, event)
+        else:
+            self._endpoint.move(new.name, self._mover, event, lambda moved: self._over(new, moved))
+
+    def _over(self, new: Node, event: int) -> None:
+        self._under_way = False
+        if self.control is not None:
+            self.control.adopt(new.region)
+            self._verdict = (False, event)
+            self.control.on_new_primary(event)
+
+    def released(self, *, resumed: bool) -> None:
+        """Let the failover control act again: on what it was told meanwhile, unless the old primary has just resumed.
+
+        It is then held still until the probers see that, or for a minute.
+        """
+        self._resumed = resumed
+        if resumed and self._verdict[0]:
+            number = self._number
+            self._world.at(
+                self._world.now + GREEN_WITHIN_S, CONTROL, f"{self._name}/released", lambda: self._let(number)
+            )
+            return
+        self._let(self._number)
+
+    def _let(self, number: int) -> None:
+        if not self._under_way or number != self._number:
+            return
+        self._under_way = False
+        down, event = self._verdict
+        if down and self.control is not None:
+            self.control.on_verdict(down, event)
+
+    def may_go_back(self, old: Node) -> bool:
+        """Whether the old primary can be reached; nobody has replaced it, as the failover control is held still."""
+        return old.running and old.role == "primary" and self._network.both_ways(PLACE, old.region)
+
+
+class _Attempt:
+    """One switchover: writes stopped, shutdown checkpoint, token, position reached, promotion; or the way back."""
+
+    def __init__(self, owner: Switchovers, plan: Switchover, old: Node, new: Node, number: int, event: int) -> None:
+        self._owner = owner
+        self._world, self._network, self._database, self._name = owner.parts
+        self._plan = plan
+        self._old = old
+        self._new = new
+        self._number = number
+        self._last = event
+        self._stopped_s = 0.0
+        self._promoting = False
+        self._given_up = False
+        self._promotions = 0
+        self._deadline: Timer | None = None
+
+    def begin(self) -> None:
+        """Order the old primary to stop accepting writes."""
+        self._after(self._network.one_way_s(PLACE, self._old.region), "order", self._drain)
+        self._deadline = self._after(self._plan.gives_up_after, "gives-up", self._give_up)
+
+    def _after(self, wait_s: float, step: str, action: Callable[[], None]) -> Timer:
+        return self._world.at(self._world.now + wait_s, CONTROL, f"{self._name}/switchover/{step}", action)
+
+    def _sample(self, step: str) -> float:
+        return self._world.sample(f"{self._name}/switchover/{step}", getattr(self._plan, step), self._number)
+
+    def _drain(self) -> None:
+        old = self._old
+        if self._given_up or not old.running or old.role != "primary" or not self._network.alive(old.region):
+            return
+        self._last = self._world.emit("writes-stopped", old.name, self._last, "drain", "no new sessions begin")
+        self._stopped_s = self._world.now
+        old.draining = True
+        self._database.changed(self._last)
+        self._after(self._sample("drain") + self._sample("checkpoint"), "shutdown", self._shut_down)
+
+    def _shut_down(self) -> None:
+        if self._given_up or not self._old.running:
+            return
+        self._database.streaming.end_segment(self._old)
+        note = "the last position is known: its token can be handed over"
+        self._last = self._world.emit("shut-down", self._old.name, self._last, "drain", note)
+        self._after(self._sample("hands_over"), "token", self._hand_over)
+
+    def _hand_over(self) -> None:
+        if self._given_up:
+            return
+        new = self._new
+        if not (new.running and new.role == "standby" and self._network.both_ways(PLACE, new.region)):
+            self._after(LOOKS_EVERY_S, "token", self._hand_over)
+            return
+        self._last = self._world.emit("token-arrived", new.name, self._last, "decision", "told where to wait for")
+        self._after(self._network.one_way_s(PLACE, new.region), "wait", self._wait)
+
+    def _wait(self) -> None:
+        """Promote once the new primary has all that the old one wrote."""
+        if self._given_up:
+            return
+        new, database = self._new, self._database
+        history, position_s = database.streaming.position(new)
+        ready = new.running and new.role == "standby" and not new.promoting and not new.rebuilding
+        if not ready or history != self._old.history or position_s < self._stopped_s:
+            self._after(LOOKS_EVERY_S, "wait", self._wait)
+            return
+        self._last = self._world.emit("position-reached", new.name, self._last, "data_wait", "it has everything")
+        self._promoting = True
+        self._promotions += 1
+        database.promote(new.region, self._last, 1000 * self._number + self._promotions, self._promoted)
+
+    def _promoted(self, success: bool, event: int) -> None:
+        self._promoting = False
+        self._last = event
+        if success:
+            if self._deadline is not None:
+                self._deadline.cancel()
+            self._owner.completed(self._old, self._new, event)
+        elif self._given_up:
+            self._turn_back()
+        else:
+            self._after(LOOKS_EVERY_S, "wait", self._wait)
+
+    # The way back --------------------------------------------------------------------------------------------------
+
+    def _give_up(self) -> None:
+        self._given_up = True
+        if not self._promoting:
+            self._turn_back()
+
+    def _turn_back(self) -> None:
+        note = "it takes too long: back to the old primary"
+        self._last = self._world.emit("switchover-given-up", self._name, self._last, "decision", note)
+        self._after(self._sample("goes_back"), "back", self._go_back)
+
+    def _go_back(self) -> None:
+        old = self._old
+        resumed = self._owner.may_go_back(old)
+        if resumed:
+            old.draining = False
+            event = self._world.emit("resumed-as-primary", old.name, self._last, "repair", "called off")
+            self._database.changed(event)
+        self._owner.released(resumed=resumed)
