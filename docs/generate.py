@@ -22,7 +22,7 @@ from mrsim.scenario.schema import schema
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = (
     *("README.md", "docs/metrics.md", "docs/language.md", "docs/command-line.md", "docs/calibration.md"),
-    "docs/studies.md",
+    *("docs/studies.md", "docs/rare-events.md"),
 )
 COMMANDS = (
     "run",
@@ -31,6 +31,7 @@ COMMANDS = (
     "sweep",
     "solve",
     "sensitivity",
+    "rare",
     "validate",
     "trace",
     "schema",
@@ -64,6 +65,15 @@ SESSIONS = {
         *("--vary", f"{_DECIDE}.waits_at_most=2min..10min", "--vary", "stores.orders-db.failover.detect.fails=1..6"),
         *("--vary", "dns.shop.ttl=10s..5min", "--vary", "stores.orders-db.wal.commits=100/s..400/s"),
         *("--trials", "100", "--seed", "7"),
+    ),
+    "rare": (
+        *(
+            "rare",
+            "scenarios/active-passive/isolation-no-fencing.yaml",
+            "--set",
+            "faults[0].lasts={median: 4s, p95: 10s}",
+        ),
+        *("--metric", "split_brain", "--trials", "2000", "--seed", "7"),
     ),
     "promotions": ("calibrate", "docs/examples/promotions.csv", "--column", "promote_to_write_s"),
     "lag": ("calibrate", "docs/examples/replication.csv", "--column", "replay_lag_ms", "--one-way", "--key", "lag"),

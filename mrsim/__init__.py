@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from mrsim.study.compare import compare
     from mrsim.study.gate import check
     from mrsim.study.precision import until_precision
+    from mrsim.study.rare import rare
+    from mrsim.study.rare_rate import RareRate
     from mrsim.study.results import Results
     from mrsim.study.run import run
     from mrsim.study.sensitivity import sensitivity
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Baseline",
+    "RareRate",
     "Results",
     "Scenario",
     "__version__",
@@ -42,6 +45,7 @@ __all__ = [
     "load",
     "loads",
     "plot",
+    "rare",
     "run",
     "sensitivity",
     "solve",
@@ -51,6 +55,7 @@ __all__ = [
 
 _HOMES = {
     "Baseline": ("mrsim.study.baseline", "Baseline"),
+    "RareRate": ("mrsim.study.rare_rate", "RareRate"),
     "Results": ("mrsim.study.results", "Results"),
     "Scenario": ("mrsim.scenario.model", "Scenario"),
     "against": ("mrsim.study.changes", "against"),
@@ -60,6 +65,7 @@ _HOMES = {
     "load": ("mrsim.scenario.loader", "load"),
     "loads": ("mrsim.scenario.loader", "loads"),
     "plot": ("mrsim.report.plots", None),
+    "rare": ("mrsim.study.rare", "rare"),
     "run": ("mrsim.study.run", "run"),
     "sensitivity": ("mrsim.study.sensitivity", "sensitivity"),
     "solve": ("mrsim.study.solve", "solve"),

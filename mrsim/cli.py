@@ -22,6 +22,7 @@ from mrsim.commands.compare import register_compare
 from mrsim.commands.interruptions import Interruptions
 from mrsim.commands.options import INTERRUPTED, PATH, SEED, SET, TRIAL, study_options
 from mrsim.commands.precision import precision_options, run_until
+from mrsim.commands.rare import register_rare
 from mrsim.commands.score import register_score
 from mrsim.commands.sensitivity import register_sensitivity
 from mrsim.commands.solve import register_solve
@@ -57,9 +58,9 @@ class BrokenInvariant(CommandError):
 
     exit_code = BROKEN
 
-    def __init__(self, path: str, error: SimulationError) -> None:
-        replay = f"mrsim trace {path} --seed {error.seed} --trial {error.trial}"
-        super().__init__(f"internal error, please report it with the scenario: {error}\n{replay}")
+    def __init__(self, path: str, error: SimulationError, replay: str = "") -> None:
+        again = replay or f"mrsim trace {path} --seed {error.seed} --trial {error.trial}"
+        super().__init__(f"internal error, please report it with the scenario: {error}\n{again}")
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -394,3 +395,4 @@ register_compare(commands, _load, _study)
 register_sweep(commands, _load, _study)
 register_solve(commands, _load, _study)
 register_sensitivity(commands, _load, _study)
+register_rare(commands, _load, BrokenInvariant)

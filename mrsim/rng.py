@@ -18,7 +18,7 @@ import numpy as np
 from numpy.random import Philox
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
@@ -74,6 +74,12 @@ class Draws:
     def uniform(self, name: str, occasion: int = 0) -> NDArray[np.float64]:
         """Return one uniform in (0, 1) per trial, shape ``(count,)``."""
         return self.block(name, occasion)[:, 0]
+
+    def mapped(
+        self, name: str, quantile: Callable[[NDArray[np.float64]], NDArray[np.float64]], occasion: int = 0
+    ) -> NDArray[np.float64]:
+        """Return one value per trial of the distribution that ``quantile`` inverts, shape ``(count,)``."""
+        return quantile(self.uniform(name, occasion))
 
     def uniforms(self, name: str, width: int, occasion: int = 0) -> NDArray[np.float64]:
         """Return ``width`` uniforms per trial, shape ``(count, width)``; occasions from ``occasion`` on are used up."""

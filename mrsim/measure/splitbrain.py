@@ -78,6 +78,25 @@ def dual_s(store: StoreTrace, horizon_s: float) -> tuple[Interval, ...]:
     return intersect(_in_twos(_lines(store)), ((0.0, horizon_s, NO_EVENT),))
 
 
+def nearness_s(store: StoreTrace) -> float:
+    """Return how near a store came to two primaries at once: their longest overlap, or minus their shortest gap.
+
+    In seconds, between two nodes on different histories; minus infinity if there was never a second history.
+    """
+    lines = _lines(store)
+    return max(
+        (
+            min(one[1], other[1]) - max(one[0], other[0])
+            for (node, history), mine in lines.items()
+            for (second, line), theirs in lines.items()
+            if node < second and history != line
+            for one in mine
+            for other in theirs
+        ),
+        default=-INF,
+    )
+
+
 def _written(routed: Sequence[Routed], rate_per_s: float) -> tuple[Interval, ...]:
     """Return when the writers routed to one line expect at least the floor's rate."""
     times = np.concatenate([part.start_s for part in routed] + [part.end_s for part in routed])

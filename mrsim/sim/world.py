@@ -111,7 +111,7 @@ class Sampler:
         key = (name, occasion)
         column = self.values.get(key)
         if column is None:
-            column = dist.quantile(self.draws.uniform(name, occasion)).tolist()
+            column = self.draws.mapped(name, dist.quantile, occasion).tolist()
             self.values[key] = column
         return column[row]
 

@@ -66,7 +66,7 @@ def chunk_function(scenario: Scenario) -> RunChunk:
 
     def run_chunk(seed: int, first: int, count: int) -> Chunk:
         draws = Draws(seed, first, count)
-        with _collector_paused():
+        with collector_paused():
             traces = simulator.run_chunk(seed, first, count, draws)
             measures = measure(scenario, population, traces, draws)
             return Chunk(measures, *_fault_flags(traces, len(scenario.faults)))
@@ -75,7 +75,7 @@ def chunk_function(scenario: Scenario) -> RunChunk:
 
 
 @contextmanager
-def _collector_paused() -> Iterator[None]:
+def collector_paused() -> Iterator[None]:
     """Put garbage collection off for the length of a chunk.
 
     A trial's components refer to each other in cycles; looking for such after every few hundred objects costs as much
@@ -163,12 +163,12 @@ class Growing:
         build: Build = chunk_function,
     ) -> None:
         if workers is not None:
-            _check_integer("workers", workers, 1)
+            check_integer("workers", workers, 1)
         if workers is not None and executor is not None:
             message = "workers and executor cannot be given together"
             raise ValueError(message)
-        _check_scenario(scenario)
-        self.seed = fresh_seed() if seed is None else _check_integer("seed", seed, 0)
+        check_scenario(scenario)
+        self.seed = fresh_seed() if seed is None else check_integer("seed", seed, 0)
         self._scenario, self._workers, self._executor, self._build = scenario, workers, executor, build
         self._collector = Collector()
 
@@ -190,9 +190,9 @@ class Growing:
             As :func:`run`.
         """
         collector = self._collector
-        _check_integer("trials", trials, max(1, collector.done))
+        check_integer("trials", trials, max(1, collector.done))
         tasks = tasks_of(self.seed, trials, collector.done) if trials > collector.done else []
-        chunks = _chunks(tasks, self._build, self._scenario, self._workers, self._executor)
+        chunks = chunks_of(tasks, self._build, self._scenario, self._workers, self._executor)
         try:
             for chunk in chunks:
                 collector.add(chunk)
@@ -224,13 +224,13 @@ def run_one(scenario: Scenario, seed: int, trial: int) -> tuple[Trace, Measures]
     from mrsim.population import Population
     from mrsim.sim.run import Simulator
 
-    _check_integer("seed", seed, 0)
-    _check_integer("trial", trial, 0, 2**63 - 1)
+    check_integer("seed", seed, 0)
+    check_integer("trial", trial, 0, 2**63 - 1)
     traces = Simulator(scenario).run_chunk(seed, trial, 1)
     return traces[0], measure(scenario, Population(scenario), traces, Draws(seed, trial, 1))
 
 
-def _chunks(
+def chunks_of(
     tasks: Sequence[Task], build: Build, scenario: Scenario, workers: int | None, executor: Executor | None
 ) -> Generator[Chunk, None, None]:
     """Yield the chunks of a study as they are done."""
@@ -268,16 +268,18 @@ def _fault_flags(traces: Sequence[Trace], faults: int) -> tuple[NDArray[np.bool_
     return began.reshape(len(traces), faults), effects.reshape(len(traces), faults)
 
 
-def _check_scenario(value: object) -> None:
+def check_scenario(value: object, caller: str = "run") -> None:
+    """Raise ``TypeError`` if a value is no scenario, with the way to one."""
     from mrsim.scenario.model import Scenario
 
     if not isinstance(value, Scenario):
         given = f"{str(value)!r}" if isinstance(value, (str, PathLike)) else "..."
-        message = f"run needs a scenario, got {type(value).__name__}: mrsim.run(mrsim.load({given}))"
+        message = f"{caller} needs a scenario, got {type(value).__name__}: mrsim.{caller}(mrsim.load({given}))"
         raise TypeError(message)
 
 
-def _check_integer(name: str, value: object, least: int, most: int | None = None) -> int:
+def check_integer(name: str, value: object, least: int, most: int | None = None) -> int:
+    """Return an integer that a caller gave under this name; what is none, or outside the bounds, is refused."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
         message = f"{name} must be an integer, got {value!r}"
         raise TypeError(message)

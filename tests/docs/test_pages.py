@@ -100,7 +100,7 @@ def test_pages_document_commands() -> None:
 def test_documented_commands_run(command: str, tmp_path: Path) -> None:
     arguments = shlex.split(command)[1:]
     if "--trials" in arguments and arguments[0] != "solve":  # which refuses to search with too few
-        arguments[arguments.index("--trials") + 1] = "20"
+        arguments[arguments.index("--trials") + 1] = "1000" if arguments[0] == "rare" else "20"
     elif arguments[0] == "run":
         arguments += CHEAP
     done = mrsim(*arguments, folder=tmp_path)
@@ -113,7 +113,9 @@ def test_the_drills_that_the_page_shows_are_those_it_scores() -> None:
     assert f"```text\n{(ROOT / 'docs' / 'examples' / 'drills.csv').read_text(encoding='utf-8')}```" in page
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/calibration.md", "docs/studies.md", "docs/gates.md"])
+@pytest.mark.parametrize(
+    "name", ["README.md", "docs/calibration.md", "docs/studies.md", "docs/gates.md", "docs/rare-events.md"]
+)
 def test_the_python_of_the_pages_runs(tmp_path: Path, name: str) -> None:
     (code,) = re.findall(r"```python\n(.*?)```", (ROOT / name).read_text(encoding="utf-8"), re.DOTALL)
     script = tmp_path / "readme.py"
