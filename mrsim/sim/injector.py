@@ -74,6 +74,7 @@ class Injector:
         self._brownouts = brownouts
         self._refresh = refresh
         self._leased = leased
+        self._taken: dict[tuple[str, str], int] = {}
         self.events = [NO_EVENT] * len(scenario.faults)
         self.effects = [False] * len(scenario.faults)
         self.first_s = INF
@@ -156,53 +157,70 @@ class Injector:
             case AgentCrash():
                 return self._crash_agent(fault, event)
             case ReplicationStall():
+                ends = self._take((f"{fault.store}@{fault.region}", "receives"))
                 database.streaming.stall(fault.region, stalled=True)
                 database.changed(event)
 
                 def unstall(cause: int) -> None:
-                    database.streaming.stall(fault.region, stalled=False)
-                    database.changed(cause)
+                    if ends():
+                        database.streaming.stall(fault.region, stalled=False)
+                        database.changed(cause)
 
                 return unstall
 
     def _crash(self, fault: ProcessCrash | NodeLoss, event: int, why: str) -> Callable[[int], None]:
         database = self._databases[fault.store]
         node = database.nodes[fault.region]
+        ends = self._take((node.name, "process"))
         node.process_up = False
         self._network.last_in_flight_lost = fault.in_flight == "lost"
         database.stop(fault.region, event, why)
 
         def undo(cause: int) -> None:
-            node.process_up = True
-            self._returns[fault.store].restart(fault.region, cause)
+            if ends():
+                node.process_up = True
+                self._returns[fault.store].restart(fault.region, cause)
 
         return undo
 
     def _lose_node(self, fault: NodeLoss, event: int) -> Callable[[int], None]:
         node = self._databases[fault.store].nodes[fault.region]
+        host_ends, agent_ends = self._take((node.name, "host")), self._take((node.name, "agent"))
         node.host_up = node.agent_alive = False
         restart = self._crash(fault, event, "its host is gone")
 
         def undo(cause: int) -> None:
-            node.host_up = node.agent_alive = True
+            node.host_up = host_ends()
+            node.agent_alive = agent_ends()
             restart(cause)
 
         return undo
 
     def _crash_agent(self, fault: AgentCrash, event: int) -> Callable[[int], None]:
         node = self._databases[fault.store].nodes[fault.region]
+        ends = self._take((node.name, "agent"))
         node.agent_alive = False
         if fault.store in self._leased:
             self._world.stirred += 1
         self._refresh(event)
 
         def undo(cause: int) -> None:
-            node.agent_alive = True
+            node.agent_alive = ends()
             self._refresh(cause)
             # An agent that starts finds a database that died meanwhile, and starts it.
             self._returns[fault.store].restart(fault.region, cause)
 
         return undo
+
+    def _take(self, what: tuple[str, str]) -> Callable[[], bool]:
+        """Note that a fault takes something away; return what gives it back and tells whether nobody else has it."""
+        self._taken[what] = self._taken.get(what, 0) + 1
+
+        def give_back() -> bool:
+            self._taken[what] -= 1
+            return self._taken[what] == 0
+
+        return give_back
 
     def _isolated(self, fault: Isolation) -> list[tuple[str, str]]:
         """Return the directed pairs that an isolation cuts: what is inside the region from what is cut from it."""

@@ -172,3 +172,14 @@ def test_zones_change_no_draw_of_what_stands_in_regions() -> None:
     zoned = plain.replace("regions: [us-east, eu-west]\n", "regions: [us-east, eu-west]\nzones: {us-east: [a, b]}\n")
     one, other = (Simulator(loads(text)).run_chunk(9, 0, 20) for text in (plain, zoned))
     assert [trace.events for trace in one] == [trace.events for trace in other]
+
+
+@pytest.mark.parametrize("kind", ["process-crash", "node-loss"])
+def test_faults_that_overlap_end_with_the_last_of_them(kind: str) -> None:
+    """A second crash of the same node, begun while the first is on, keeps it down when the first ends."""
+    fault = {"kind": kind, "store": "db", "region": "b", "in_flight": "lost"}
+    both = [fault | {"at": "1000.37s", "lasts": "100s"}, fault | {"at": "1050s", "lasts": "500s"}]
+    for trace in traces({"faults": both}, 5):
+        up = [event.at_s for event in trace.events if (event.kind, event.subject) == ("node-up", "db@b")]
+        assert len(up) == 1
+        assert up[0] > 1550.0
