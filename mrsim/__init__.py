@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mrsim.scenario.model import Scenario
     from mrsim.study.baseline import Baseline
     from mrsim.study.changes import against
+    from mrsim.study.cluster import on_dask
     from mrsim.study.compare import compare
     from mrsim.study.gate import check
     from mrsim.study.precision import until_precision
@@ -44,6 +45,7 @@ __all__ = [
     "compare",
     "load",
     "loads",
+    "on_dask",
     "plot",
     "rare",
     "run",
@@ -64,6 +66,7 @@ _HOMES = {
     "compare": ("mrsim.study.compare", "compare"),
     "load": ("mrsim.scenario.loader", "load"),
     "loads": ("mrsim.scenario.loader", "loads"),
+    "on_dask": ("mrsim.study.cluster", "on_dask"),
     "plot": ("mrsim.report.plots", None),
     "rare": ("mrsim.study.rare", "rare"),
     "run": ("mrsim.study.run", "run"),

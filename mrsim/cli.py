@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
+from click.core import ParameterSource
 
 from mrsim.commands.calibrate import calibrate_command
 from mrsim.commands.check import register_check
@@ -26,6 +28,16 @@ from mrsim.commands.rare import register_rare
 from mrsim.commands.score import register_score
 from mrsim.commands.sensitivity import register_sensitivity
 from mrsim.commands.solve import register_solve
+from mrsim.commands.studies import (
+    BROKEN,
+    INVALID,
+    BrokenInvariant,
+    CommandError,
+    check_store,
+    growing,
+    store_options,
+    study,
+)
 from mrsim.commands.sweep import register_sweep
 from mrsim.errors import BaselineError, InvalidScenarios, MrsimError, ScenarioError, SimulationError
 from mrsim.version import __version__
@@ -33,9 +45,8 @@ from mrsim.version import __version__
 if TYPE_CHECKING:
     from mrsim.scenario.model import Scenario
     from mrsim.scenario.settings import Setting
-    from mrsim.study.results import Results
 
-PASSED, FAILED, INVALID, INCONCLUSIVE, BROKEN = 0, 1, 2, 3, 4
+PASSED, FAILED, INCONCLUSIVE = 0, 1, 3
 PIPE_CLOSED = 141
 """What a shell reports of a process that SIGPIPE ended: the reader of the output left."""
 
@@ -45,22 +56,6 @@ _EXIT_CODES = (
 )
 
 SCENARIO_SUFFIXES = (".yaml", ".yml")
-
-
-class CommandError(click.ClickException):
-    """Something the person at the keyboard can mend: one line, exit code 2."""
-
-    exit_code = INVALID
-
-
-class BrokenInvariant(CommandError):
-    """A bug in mrsim, with the line that replays the trial it showed in."""
-
-    exit_code = BROKEN
-
-    def __init__(self, path: str, error: SimulationError, replay: str = "") -> None:
-        again = replay or f"mrsim trace {path} --seed {error.seed} --trial {error.trial}"
-        super().__init__(f"internal error, please report it with the scenario: {error}\n{again}")
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -159,7 +154,8 @@ def commands() -> None:
     metavar="PATH",
     help="Also write the report as JSON; - for standard output, with the report on standard error.",
 )
-@click.option("--save", "save_path", type=PATH, metavar="PATH", help="Also save the results.")
+@click.option("--save", "save_path", type=PATH, metavar="PATH", help="Also save the results in a file, at the end.")
+@store_options
 @click.option("--plot", "plot_path", type=PATH, metavar="DIR", help="Also write pictures (PNG).")
 @click.option(
     "--assumptions",
@@ -178,6 +174,8 @@ def run_command(
     most: int | None,
     json_path: Path | None,
     save_path: Path | None,
+    store_path: Path | None,
+    resume: bool,
     plot_path: Path | None,
     assumptions: str,
 ) -> int:
@@ -188,16 +186,19 @@ def run_command(
     from mrsim.report.text import run_report
     from mrsim.study.verdict import exit_code
 
+    check_store(store_path, resume, save_path)
     outputs = Outputs(json_path, save_path, plot_path, streams=True)
     scenario = _load(file, settings)
+    longer = partial(growing, store=store_path, resume=resume)
+    by_default = click.get_current_context().get_parameter_source("trials") is ParameterSource.DEFAULT
     known = ""
     if precision:
-        results, interrupted, known = run_until(scenario, precision, trials, most, seed, workers, _growing)
+        results, interrupted, known = run_until(scenario, precision, trials, most, seed, workers, longer)
     elif most is not None:
         message = "--max-trials is for --until-precision: without it, --trials says how many"
         raise click.UsageError(message)
     else:
-        results, interrupted = _study(scenario, trials, seed, workers)
+        results, interrupted = study(scenario, None if resume and by_default else trials, seed, workers, longer)
     if results is None:
         return _say("interrupted before the first trials were finished", INTERRUPTED)
     try:
@@ -211,7 +212,8 @@ def run_command(
         click.echo(run_report(results, width=width, colour=colour, assumptions=assumptions), nl=False, err=as_json)
         click.echo(known, nl=False, err=as_json)
     if interrupted:
-        return _say(f"interrupted: the report covers the {results.n} trials that were finished", INTERRUPTED)
+        more = "; --resume goes on after them" if store_path else ""
+        return _say(f"interrupted: the report covers the {results.n} trials that were finished{more}", INTERRUPTED)
     return exit_code(results.checks)
 
 
@@ -305,37 +307,6 @@ def presets_show(name: str) -> int:
     return PASSED
 
 
-def _study(scenario: Scenario, trials: int, seed: int | None, workers: int | None) -> tuple[Results | None, bool]:
-    """Run a study with progress on standard error; return what was finished and whether it was interrupted."""
-    from mrsim.report.terminal import progress
-    from mrsim.study.run import Interrupted, run
-
-    with progress(scenario.name, trials) as report:
-        try:
-            return run(scenario, trials=trials, seed=seed, workers=workers, progress=report), False
-        except Interrupted as stopped:
-            return stopped.partial, True
-        except SimulationError as error:
-            raise BrokenInvariant(scenario.command_line, error) from error
-
-
-def _growing(scenario: Scenario, seed: int, workers: int | None) -> Callable[[int], Results]:
-    """Return a study that can be made longer, with progress on standard error."""
-    from mrsim.report.terminal import progress
-    from mrsim.study.run import Growing
-
-    growing = Growing(scenario, seed, workers)
-
-    def to(trials: int) -> Results:
-        with progress(scenario.name, trials) as report:
-            try:
-                return growing.to(trials, report)
-            except SimulationError as error:
-                raise BrokenInvariant(scenario.command_line, error) from error
-
-    return to
-
-
 def _scenario_files(paths: Sequence[Path]) -> list[Path]:
     """Return the scenario files that paths stand for: files as given, folders with all scenario files below them."""
     files: dict[Path, None] = {}
@@ -389,10 +360,10 @@ def _readable(path: Path) -> None:
 
 
 commands.add_command(calibrate_command)
-register_score(commands, _load, _study)
-register_check(commands, _scenario_files, _load_all, _growing)
-register_compare(commands, _load, _study)
-register_sweep(commands, _load, _study)
-register_solve(commands, _load, _study)
-register_sensitivity(commands, _load, _study)
+register_score(commands, _load, study)
+register_check(commands, _scenario_files, _load_all, growing)
+register_compare(commands, _load, study)
+register_sweep(commands, _load, study)
+register_solve(commands, _load, study)
+register_sensitivity(commands, _load, study)
 register_rare(commands, _load, BrokenInvariant)

@@ -83,3 +83,10 @@ class InvalidScenarios(MrsimError):
 
 class MeasurementsError(MrsimError):
     """Measurements or records of drills that cannot be used; the message names file and line."""
+
+
+class ExtraError(MrsimError):
+    """Something was asked for that needs packages which are not installed: those of an extra."""
+
+    def __init__(self, extra: str) -> None:
+        super().__init__(f"this needs packages that are not installed: pip install 'mrsim[{extra}]'")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -174,6 +175,7 @@ def score(
     trials: int = TRIALS,
     seed: int | None = None,
     workers: int | None = None,
+    executor: Executor | None = None,
 ) -> Score:
     """Run a scenario and compare it with drills.
 
@@ -184,7 +186,7 @@ def score(
     drills
         What :func:`~mrsim.calibrate.drills.read_drills` returned, or arrays by name of column, in base units, with NaN
         where nothing was recorded.
-    trials, seed, workers
+    trials, seed, workers, executor
         See :func:`mrsim.study.run.run`.
 
     Raises
@@ -193,7 +195,8 @@ def score(
         If the drills cannot be used with this scenario.
     """
     known = drills if isinstance(drills, Drills) else Drills.of(drills, scenario)
-    return score_results(run(measuring(scenario, known), trials=trials, seed=seed, workers=workers), known)
+    asked = measuring(scenario, known)
+    return score_results(run(asked, trials=trials, seed=seed, workers=workers, executor=executor), known)
 
 
 def measuring(scenario: Scenario, drills: Drills) -> Scenario:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mrsim.commands.against import Beside, baseline_options, deliver
-from mrsim.commands.options import DEFAULT_TRIALS, INTERRUPTED, PATH, SEED, SET, TRIALS, WORKERS_OPTION
+from mrsim.commands.options import DEFAULT_TRIALS, INTERRUPTED, PATH, SEED, SET, TRIALS, workers_option
 
 if TYPE_CHECKING:
     from mrsim.scenario.model import Scenario
@@ -43,7 +43,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         "--trials]",
     ),
     SEED,
-    WORKERS_OPTION,
+    workers_option,
     click.option("--junit", "junit_path", type=PATH, metavar="PATH", help="Also write JUnit XML, a case per budget."),
     click.option("--json", "json_path", type=PATH, metavar="PATH", help="Also write the verdicts as JSON."),
 )

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from mrsim.scenario.model import Scenario
     from mrsim.scenario.settings import Setting
     from mrsim.study.results import Results
 
     Load = Callable[[Path, Sequence[Setting]], Scenario]
     Study = Callable[[Scenario, int, int | None, int | None], tuple[Results | None, bool]]
+    Longer = Callable[[Scenario, int | None, int | None], Callable[..., Results]]
 
 Given = TypeVar("Given")
 Read = TypeVar("Read")
@@ -84,24 +87,75 @@ SET = click.option(
     metavar="PATH=VALUE",
     help="Change a value of the scenario, such as dns.shop.ttl=30s; repeatable.",
 )
-WORKERS_OPTION = click.option(
-    "--workers",
-    type=int,
-    callback=WORKERS,
-    metavar="W",
-    help="Processes; all cores if not given. Changes no number.",
+
+
+def _remember(context: click.Context, _option: click.Parameter, given: str | None) -> None:
+    context.meta[_DASK] = given
+
+
+_DASK = "mrsim.dask"
+_WHERE = (
+    click.option(
+        "--workers",
+        type=int,
+        callback=WORKERS,
+        metavar="W",
+        help="Processes; all cores if not given. Changes no number.",
+    ),
+    click.option(
+        "--dask",
+        callback=_remember,
+        expose_value=False,
+        metavar="ADDRESS",
+        help="Run on a Dask cluster instead, such as tcp://scheduler:8786. Changes no number.",
+    ),
 )
+
+
+def workers_option(command: Any) -> Any:
+    """Give a command the options that say where trials are run: ``--workers``, and ``--dask`` for :func:`cluster`."""
+    for option in reversed(_WHERE):
+        command = option(command)
+    return command
+
+
+def cluster(workers: int | None) -> Executor | None:
+    """Return the cluster that ``--dask`` names, connected until the command ends; None without the option.
+
+    Parameters
+    ----------
+    workers
+        What ``--workers`` says: not both.
+    """
+    context = click.get_current_context()
+    address = context.meta.get(_DASK)
+    if not isinstance(address, str):
+        return address  # none, or connected already
+    if workers is not None:
+        message = "--workers is for processes on this machine, --dask for a cluster: not both"
+        raise click.UsageError(message, context)
+    import logging
+
+    from mrsim.study.cluster import on_dask
+
+    # What goes wrong is said once, by us; the client would add tracebacks of its own.
+    logging.getLogger("distributed.client").addFilter(lambda _: False)
+    connected = context.with_resource(on_dask(address))
+    context.meta[_DASK] = connected
+    return connected
+
+
 _STUDY_OPTIONS = (
     click.option(
         "--trials", type=int, default=DEFAULT_TRIALS, show_default=True, callback=TRIALS, metavar="N", help="Trials."
     ),
     SEED,
-    WORKERS_OPTION,
+    workers_option,
 )
 
 
 def study_options(command: Any) -> Any:
-    """Give a command the options of a study: ``--trials``, ``--seed`` and ``--workers``."""
+    """Give a command the options of a study: ``--trials``, ``--seed``, ``--workers`` and ``--dask``."""
     for option in reversed(_STUDY_OPTIONS):
         command = option(command)
     return command

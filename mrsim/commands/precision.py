@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mrsim.scenario.model import Scenario
     from mrsim.study.results import Results
 
-    Growing = Callable[[Scenario, int, int | None], Callable[[int], Results]]
+    Growing = Callable[[Scenario, int | None, int | None], Callable[[int], Results]]
 
 
 _OPTIONS = (
@@ -61,13 +61,12 @@ def run_until(
     """
     from mrsim.report.precision import precision_report
     from mrsim.report.terminal import page_of
-    from mrsim.rng import fresh_seed
     from mrsim.study.precision import MOST_TRIALS, lengthened, planned
     from mrsim.study.run import Interrupted
 
     wanted, looks = planned(scenario, precision, trials, max(trials, MOST_TRIALS) if most is None else most)
     try:
-        found = lengthened(growing(scenario, fresh_seed() if seed is None else seed, workers), wanted, looks)
+        found = lengthened(growing(scenario, seed, workers), wanted, looks)
     except Interrupted as stopped:
         return stopped.partial, True, ""
     width, colour = page_of(sys.stdout)

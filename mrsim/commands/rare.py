@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mrsim.commands.delivery import deliver
-from mrsim.commands.options import MOST_TRIALS, PATH, SEED, SET, WORKERS_OPTION, between
+from mrsim.commands.options import MOST_TRIALS, PATH, SEED, SET, between, cluster, workers_option
 from mrsim.errors import SimulationError
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         help="In all, with those that find out what to tilt.",
     ),
     SEED,
-    WORKERS_OPTION,
+    workers_option,
     click.option("--json", "json_path", type=PATH, metavar="PATH", help="Also write the rate as JSON."),
 )
 
@@ -110,4 +110,5 @@ def _estimated(scenario: Scenario, metric: str, trials: int, seed: int, workers:
     from mrsim.study.rare import rare
 
     with progress(scenario.name, trials) as report:
-        return rare(scenario, metric, trials=trials, seed=seed, workers=workers, progress=report)
+        executor = cluster(workers)
+        return rare(scenario, metric, trials=trials, seed=seed, workers=workers, executor=executor, progress=report)

@@ -16,10 +16,10 @@ from mrsim.commands.options import (
     SEED,
     SET,
     TRIALS,
-    WORKERS_OPTION,
     Stopped,
     option_reader,
     whole,
+    workers_option,
 )
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         help="Of each variant.",
     ),
     SEED,
-    WORKERS_OPTION,
+    workers_option,
     click.option("--json", "json_path", type=PATH, metavar="PATH", help="Also write the analysis as JSON."),
     click.option("--plot", "plot_path", type=PATH, metavar="DIR", help="Also write the tornado (PNG)."),
 )

@@ -16,10 +16,10 @@ from mrsim.commands.options import (
     SEED,
     SET,
     TRIALS,
-    WORKERS_OPTION,
     Stopped,
     option_reader,
     whole,
+    workers_option,
 )
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         help="Of each value.",
     ),
     SEED,
-    WORKERS_OPTION,
+    workers_option,
     click.option("--json", "json_path", type=PATH, metavar="PATH", help="Also write the solution as JSON."),
 )
 

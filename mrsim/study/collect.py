@@ -85,11 +85,14 @@ class Collector:
         self._status_columns: tuple[str, ...] = ()
         self._curves: tuple[str, ...] = ()
         self._curve_times_s = np.empty(0)
-        self.done = 0
+
+    @property
+    def done(self) -> int:
         """Number of trials that have arrived."""
+        return sum(block.values.shape[1] for block in self._blocks.values())
 
     def add(self, chunk: Chunk) -> None:
-        """Take in a chunk.
+        """Take in a chunk; one that has arrived before is left as it is.
 
         Raises
         ------
@@ -97,6 +100,8 @@ class Collector:
             If its columns are not those of the chunks before it.
         """
         measures = chunk.measures
+        if measures.first in self._blocks:
+            return
         shape = (tuple(measures.values), tuple(measures.status), tuple(measures.curves))
         if not self._columns:
             self._columns, self._status_columns, self._curves = shape
@@ -113,7 +118,13 @@ class Collector:
             chunk.faults_began.sum(axis=0, dtype=np.int64),
             chunk.faults_with_effect.sum(axis=0, dtype=np.int64),
         )
-        self.done += count
+
+    def done_of(self, trials: int) -> int:
+        """Return how many of the first ``trials`` have arrived."""
+        return min(self.done, trials)
+
+    def finish(self) -> None:
+        """Do nothing: what has arrived is as it should be."""
 
     def collected(self, *, keep: bool = False) -> Collected:
         """Hand over what has arrived, in ascending order of trial.

@@ -12,7 +12,15 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    CancelledError,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    wait,
+)
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -39,6 +47,9 @@ Build = Callable[["Scenario"], RunChunk]
 FIRST = 16
 """Trials of a study's first task."""
 
+PLACES = 16
+"""Chunks that an executor is taken to run at a time if it does not say, and this machine has fewer cores."""
+
 AHEAD = 2
 """Chunks handed out per worker at a time: one to run and one to go on with."""
 
@@ -50,18 +61,19 @@ class WorkerError(MrsimError):
     ----------
     seed, first, last
         The study's seed and the range of trials that it died over.
+    why
+        What an executor said; empty for worker processes of our own, which can say nothing.
     """
 
-    def __init__(self, seed: int, first: int, last: int) -> None:
-        self.seed, self.first, self.last = seed, first, last
-        super().__init__(
-            f"the workers died over trials {first} to {last} (seed {seed}): out of memory, killed, or unable to start. "
-            "In a script, call mrsim.run under «if __name__ == '__main__':»; workers=1 needs no other process"
-        )
+    def __init__(self, seed: int, first: int, last: int, why: str = "") -> None:
+        self.seed, self.first, self.last, self.why = seed, first, last, why
+        died = "out of memory, killed, or unable to start. In a script, call mrsim.run under "
+        died += "«if __name__ == '__main__':»; workers=1 needs no other process"
+        super().__init__(f"the workers died over trials {first} to {last} (seed {seed}): {why or died}")
 
-    def __reduce__(self) -> tuple[type[WorkerError], tuple[int, int, int]]:
+    def __reduce__(self) -> tuple[type[WorkerError], tuple[int, int, int, str]]:
         """Pickle by what it was made of."""
-        return type(self), (self.seed, self.first, self.last)
+        return type(self), (self.seed, self.first, self.last, self.why)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +138,10 @@ def run_on_cores(job: bytes, tasks: Iterable[Task], workers: int) -> Iterator[Ch
     left = deque(tasks)
     while left:
         with _Pool(min(workers, len(left))) as pool:
-            lost = yield from _drain(pool, job, left, AHEAD * workers)
+            lost = yield from _drain(pool, job, left, lambda: AHEAD * workers)
         for task in lost:
             with _Pool(1) as pool:
-                if (yield from _drain(pool, job, deque([task]), 1)):
+                if (yield from _drain(pool, job, deque([task]), lambda: 1)):
                     raise _worker_error(task)
 
 
@@ -141,9 +153,35 @@ def run_on_executor(job: bytes, tasks: Iterable[Task], executor: Executor) -> It
     WorkerError
         If the executor breaks.
     """
-    lost = yield from _drain(executor, job, deque(tasks), AHEAD * usable_cores())
+    try:
+        lost = yield from _drain(executor, job, deque(tasks), lambda: AHEAD * _places(executor))
+    except _ExecutorError as error:
+        task, last = error.task, error.task.first + error.task.count - 1
+        raise WorkerError(task.seed, task.first, last, _told(error.__cause__)) from error.__cause__
     if lost:
         raise _worker_error(lost[0])
+
+
+def _told(error: BaseException | None) -> str:
+    """Return in a line what went wrong with an executor."""
+    if isinstance(error, CancelledError):
+        return "what ran them is not there any more, or has given them up"
+    said = " ".join(str(error).split())
+    return f"{type(error).__name__}{': ' if said else ''}{said}"
+
+
+def _places(executor: Executor) -> int:
+    """Return how many chunks an executor runs at a time, as far as it says."""
+    said = getattr(executor, "places", getattr(executor, "_max_workers", None))
+    return said if isinstance(said, int) and said > 0 else max(PLACES, usable_cores())
+
+
+class _ExecutorError(Exception):
+    """An executor failed over a task, for the reason that caused this."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        super().__init__(task)
 
 
 def usable_cores() -> int:
@@ -201,24 +239,40 @@ def _end_with(sentinel: int) -> None:
     os._exit(1)
 
 
-def _drain(executor: Executor, job: bytes, left: deque[Task], ahead: int) -> Generator[Chunk, None, list[Task]]:
+def _drain(
+    executor: Executor, job: bytes, left: deque[Task], ahead: Callable[[], int]
+) -> Generator[Chunk, None, list[Task]]:
     """Run tasks from the left of a queue and yield chunks; return the tasks that a broken executor took with it.
 
     Whatever ends it, chunks that were finished by then are yielded first.
+
+    Raises
+    ------
+    _ExecutorError
+        If the executor fails over a task and does not say that it is broken; a task itself fails with our own errors.
     """
     under_way: dict[Future[Chunk], Task] = {}
     try:
         while left or under_way:
-            while left and len(under_way) < ahead:
+            most = ahead()
+            while left and len(under_way) < most:
                 under_way[executor.submit(run_task, job, left[0])] = left[0]
                 left.popleft()
             for future in wait(under_way, return_when=FIRST_COMPLETED).done:
-                chunk = future.result()
+                try:
+                    chunk = future.result()
+                except (MrsimError, BrokenExecutor):
+                    raise
+                except Exception as error:
+                    raise _ExecutorError(under_way[future]) from error
                 del under_way[future]
                 yield chunk
     except BrokenExecutor:
         yield from _finished(under_way)
         return list(under_way.values()) or [left.popleft()]
+    except _ExecutorError:
+        yield from _finished(under_way)
+        raise
     except KeyboardInterrupt:
         yield from _finished(under_way)
         raise

@@ -17,6 +17,7 @@ import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from os import PathLike
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -148,6 +149,8 @@ def until_precision(
     seed: int | None = None,
     workers: int | None = None,
     executor: Executor | None = None,
+    store: str | PathLike[str] | None = None,
+    resume: bool = False,
     build: Build = chunk_function,
 ) -> Precise:
     """Run a scenario until the numbers that its budgets name are known well enough.
@@ -160,7 +163,7 @@ def until_precision(
         Half-widths, such as ``5%`` (of the number itself) and ``10s`` (for durations); with both, either will do.
     trials, most
         Of the first and of the last look; in between they double.
-    seed, workers, executor, build
+    seed, workers, executor, store, resume, build
         See :func:`mrsim.study.run.run`.
 
     Raises
@@ -171,7 +174,7 @@ def until_precision(
         As :func:`mrsim.study.run.run`.
     """
     wanted, looks = planned(scenario, precision, trials, most)
-    growing = Growing(scenario, seed, workers, executor, build)
+    growing = Growing(scenario, seed, workers, executor, build, store=store, resume=resume)
     return lengthened(growing.to, wanted, looks)
 
 

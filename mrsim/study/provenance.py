@@ -47,6 +47,11 @@ def provenance(scenario: Scenario, *, seed: int, trials_asked: int, trials: int)
     }
 
 
+def packages() -> dict[str, str]:
+    """Return the versions of what numbers come out of: the engine, and the packages it computes with."""
+    return {"mrsim": __version__, **{package: _version(package) for package in PACKAGES}}
+
+
 def engine() -> dict[str, str]:
     """Return the versions that numbers come out of, and a digest of those of everything that is installed for mrsim.
 

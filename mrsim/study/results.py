@@ -6,6 +6,7 @@ import difflib
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -69,11 +70,6 @@ class Results:
     def of(cls, scenario: Scenario, collected: Collected, provenance: dict[str, Any]) -> Results:
         """Make results of collected arrays, without copying the large ones."""
         index = pd.Index(collected.trial, name="trial")
-        faults = {
-            "kind": [fault.kind for fault in scenario.faults],
-            "began": collected.faults_began,
-            "with_effect": collected.faults_with_effect,
-        }
         return cls(
             scenario=scenario,
             trials=pd.DataFrame(collected.values, index=index, columns=list(collected.columns), copy=False),
@@ -81,7 +77,7 @@ class Results:
             episodes=pd.DataFrame(collected.episodes),
             curves=collected.curves,
             curve_times_s=collected.curve_times_s,
-            faults=pd.DataFrame(faults, index=pd.RangeIndex(len(scenario.faults), name="fault")),
+            faults=faults_table(scenario, collected.faults_began, collected.faults_with_effect),
             provenance=provenance,
         )
 
@@ -240,14 +236,24 @@ class Results:
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Results:
-        """Read results that were saved.
+        """Read results that were saved, or that are in the folder of a store.
+
+        Parameters
+        ----------
+        path
+            A file of :meth:`save`, or the folder of a store: finished or not, its columns are read when they are asked
+            for.
 
         Raises
         ------
         ResultsError
-            If the file is not there or cannot be read, if it does not hold results, or those of a format that this
-            version does not know.
+            If it is not there or cannot be read, if it does not hold results, or those of a format that this version
+            does not know.
         """
+        if Path(path).is_dir():
+            from mrsim.study.store import load
+
+            return load(path)
         return cls.of(*storage.load(path))
 
     def __repr__(self) -> str:
@@ -262,6 +268,12 @@ class Results:
         from mrsim.report.html import results_html
 
         return results_html(self)
+
+
+def faults_table(scenario: Scenario, began: NDArray[np.int64], with_effect: NDArray[np.int64]) -> pd.DataFrame:
+    """Return one row per fault: its kind, and in how many trials it began and had an effect."""
+    columns = {"kind": [fault.kind for fault in scenario.faults], "began": began, "with_effect": with_effect}
+    return pd.DataFrame(columns, index=pd.RangeIndex(len(scenario.faults), name="fault"))
 
 
 def _check_aggregation(column: str, aggregation: str) -> None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager, suppress
+from itertools import chain
 from os import PathLike
 from typing import TYPE_CHECKING
 
@@ -34,10 +35,15 @@ if TYPE_CHECKING:
 
     from mrsim.measure import Measures
     from mrsim.scenario.model import Scenario
+    from mrsim.study.store import Store
     from mrsim.trace import Trace
 
 WORTH_STARTING_S = 3.0
 """Less work than this is done sooner here than by worker processes, which take a second to start."""
+
+
+TRIALS = 1000
+"""Trials of a study that is not told how many."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -93,10 +99,12 @@ def collector_paused() -> Iterator[None]:
 def run(
     scenario: Scenario,
     *,
-    trials: int = 1000,
+    trials: int | None = None,
     seed: int | None = None,
     workers: int | None = None,
     executor: Executor | None = None,
+    store: str | PathLike[str] | None = None,
+    resume: bool = False,
     progress: Callable[[int, int], None] | None = None,
     build: Build = chunk_function,
 ) -> Results:
@@ -109,13 +117,19 @@ def run(
     scenario
         What to run.
     trials
-        How many times.
+        How many times; :data:`TRIALS` if not given, or as many as the study in ``store`` was to have.
     seed
         A non-negative integer; drawn from the operating system, and recorded, if not given.
     workers
         Worker processes; 1 stays in this process. Not given: every core, if the work is worth starting them.
     executor
         Runs the chunks instead, such as that of a cluster; it is left running. Not together with ``workers``.
+    store
+        A folder that trials are written to as they finish, instead of being kept in memory; needs the extra
+        ``parquet``. What is returned reads from it when it is asked, and so does :meth:`Results.load` later.
+    resume
+        Whether to go on with what is in ``store``, if there is something: scenario, seed and versions must be the same.
+        The results, and the files, are those of a run that was never stopped.
     progress
         Called with the trials finished and the trials asked for, after every chunk.
     build
@@ -131,8 +145,11 @@ def run(
         If worker processes died twice over the same trials.
     Interrupted
         On Ctrl-C; carries the results of the finished trials.
+    ResultsError, ExtraError, OSError
+        See :class:`Growing`.
     """
-    return Growing(scenario, seed, workers, executor, build).to(trials, progress, keep=False)
+    growing = Growing(scenario, seed, workers, executor, build, store=store, resume=resume)
+    return growing.to(growing.asked or TRIALS if trials is None else trials, progress, keep=False)
 
 
 class Growing:
@@ -140,18 +157,27 @@ class Growing:
 
     Parameters
     ----------
-    scenario, seed, workers, executor, build
+    scenario, seed, workers, executor, build, store, resume
         As for :func:`run`.
 
     Attributes
     ----------
     seed
         Of the study.
+    asked, found
+        How many trials the study in ``store`` was to have, and has; 0 if there is none.
 
     Raises
     ------
     ValueError, TypeError
         As :func:`run`.
+    ResultsError
+        If ``store`` holds a study and ``resume`` is false, or another study than this one, or something else; or if
+        another process writes to it.
+    ExtraError
+        If the package that ``store`` needs is not installed.
+    OSError
+        If ``store`` cannot be written, such as on a full disk; what was finished is kept.
     """
 
     def __init__(
@@ -161,6 +187,9 @@ class Growing:
         workers: int | None = None,
         executor: Executor | None = None,
         build: Build = chunk_function,
+        *,
+        store: str | PathLike[str] | None = None,
+        resume: bool = False,
     ) -> None:
         if workers is not None:
             check_integer("workers", workers, 1)
@@ -168,7 +197,15 @@ class Growing:
             message = "workers and executor cannot be given together"
             raise ValueError(message)
         check_scenario(scenario)
-        self.seed = fresh_seed() if seed is None else check_integer("seed", seed, 0)
+        if resume and store is None:
+            message = "resume needs a store"
+            raise ValueError(message)
+        seed = None if seed is None else check_integer("seed", seed, 0)
+        self._store = None if store is None else _store(store, scenario, seed, resume=resume)
+        self.seed = fresh_seed() if seed is None else seed
+        self.asked = self.found = 0
+        if self._store is not None:
+            self.seed, self.asked, self.found = self._store.seed, self._store.asked, self._store.found
         self._scenario, self._workers, self._executor, self._build = scenario, workers, executor, build
         self._collector = Collector()
 
@@ -178,7 +215,7 @@ class Growing:
         Parameters
         ----------
         trials
-            No fewer than there are already.
+            No fewer than there are already, unless they are in a store.
         progress
             See :func:`run`.
         keep
@@ -186,25 +223,49 @@ class Growing:
 
         Raises
         ------
-        SimulationError, WorkerError, Interrupted, ValueError, TypeError
+        SimulationError, WorkerError, Interrupted, ValueError, TypeError, ResultsError, OSError
             As :func:`run`.
         """
-        collector = self._collector
-        check_integer("trials", trials, max(1, collector.done))
-        tasks = tasks_of(self.seed, trials, collector.done) if trials > collector.done else []
+        done = self._collector.done
+        check_integer("trials", trials, max(1, done))
+        if self._store is None:
+            missing = [(done, trials)] if trials > done else []
+            return self._filled(self._collector, missing, trials, progress, lambda: self._collected(trials, keep=keep))
+        store = self._store
+        with store.writing(trials):
+            results = self._filled(store, store.missing(trials), trials, progress, lambda: store.results(trials))
+        return results
+
+    def _filled(
+        self,
+        keeper: Collector | Store,
+        missing: Sequence[tuple[int, int]],
+        trials: int,
+        progress: Callable[[int, int], None] | None,
+        results: Callable[[], Results],
+    ) -> Results:
+        """Run what is missing, and return the results."""
+        tasks = [task for first, after in missing for task in tasks_of(self.seed, after, first)]
         chunks = chunks_of(tasks, self._build, self._scenario, self._workers, self._executor)
+        done = trials - sum(task.count for task in tasks)
+        arrived: list[Chunk] = []
         try:
             for chunk in chunks:
-                collector.add(chunk)
+                arrived[:] = [chunk]
+                keeper.add(chunk)
+                done += chunk.measures.count
                 if progress is not None:
-                    progress(collector.done, trials)
+                    progress(done, trials)
+            keeper.finish()
         except KeyboardInterrupt:
-            for chunk in _finished_by_now(chunks):
-                collector.add(chunk)
-            raise Interrupted(self._results(trials, keep=False) if collector.done else None) from None
-        return self._results(trials, keep=keep)
+            for chunk in chain(arrived, _finished_by_now(chunks)):  # the last that arrived may not be in yet
+                keeper.add(chunk)
+            raise Interrupted(results() if keeper.done_of(trials) else None) from None
+        finally:
+            chunks.close()
+        return results()
 
-    def _results(self, trials: int, *, keep: bool) -> Results:
+    def _collected(self, trials: int, *, keep: bool) -> Results:
         done = self._collector.done
         origin = provenance(self._scenario, seed=self.seed, trials_asked=trials, trials=done)
         return Results.of(self._scenario, self._collector.collected(keep=keep), origin)
@@ -266,6 +327,12 @@ def _fault_flags(traces: Sequence[Trace], faults: int) -> tuple[NDArray[np.bool_
     began = np.array([[event != NO_EVENT for event in trace.fault_events] for trace in traces], dtype=bool)
     effects = np.array([trace.fault_effects for trace in traces], dtype=bool)
     return began.reshape(len(traces), faults), effects.reshape(len(traces), faults)
+
+
+def _store(path: str | PathLike[str], scenario: Scenario, seed: int | None, *, resume: bool) -> Store:
+    from mrsim.study.store import Store
+
+    return Store(path, scenario, seed, resume=resume)
 
 
 def check_scenario(value: object, caller: str = "run") -> None:

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 FORMAT = 1
 """Number of the file format; goes up when an older version could not read it."""
 
+PART = ".part"
+"""Suffix of a file that is being written; its name begins with a dot."""
+
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _DESCRIPTORS = Path("/proc/self/fd")
 
@@ -119,7 +122,7 @@ def _opened(beside: Path, given: Path) -> Iterator[BinaryIO]:
                 os.close(descriptors)
 
 
-def write_atomically(path: str | PathLike[str], write: Callable[[BinaryIO], None]) -> None:
+def write_atomically(path: str | PathLike[str], write: Callable[[BinaryIO], object]) -> None:
     """Write a file so that it is there whole or not at all.
 
     Parameters
@@ -140,17 +143,28 @@ def write_atomically(path: str | PathLike[str], write: Callable[[BinaryIO], None
             write(file)
         return
     target = given.resolve()
-    beside = target.with_name(f".{target.name}.{os.getpid()}.part")
+    beside = target.with_name(f".{target.name}.{os.getpid()}{PART}")
     try:
         with _opened(beside, given) as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())
         beside.replace(target)
+        _settle(target.parent)
     except BaseException:
         with suppress(OSError):
             beside.unlink()
         raise
+
+
+def _settle(folder: Path) -> None:
+    """Have a folder's new names on the disk before anything that follows, where folders can be opened."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def _write(file: BinaryIO, documents: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:

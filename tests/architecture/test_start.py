@@ -9,7 +9,7 @@ import pytest
 
 from tests.architecture import tree
 
-HEAVY = {"pandas", "matplotlib", "scipy", "simpy", "rich", "ruamel.yaml"}
+HEAVY = {"pandas", "matplotlib", "scipy", "simpy", "pyarrow", "distributed", "rich", "ruamel.yaml"}
 
 
 def imported_by(*arguments: str) -> set[str]:

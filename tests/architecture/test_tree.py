@@ -18,11 +18,13 @@ ONLY_IN = {
     "pandas": ("mrsim/study/", "mrsim/report/", "mrsim/cli.py"),
     "matplotlib": ("mrsim/report/plots.py",),
     "ruamel": ("mrsim/scenario/loader.py",),
+    "pyarrow": ("mrsim/study/parquet.py",),
+    "distributed": ("mrsim/study/cluster.py",),
     "random": (),
     "secrets": (),
     "click": ("mrsim/cli.py", "mrsim/commands/"),
 }
-LAZY_ONLY = ("matplotlib", "scipy")
+LAZY_ONLY = ("matplotlib", "scipy", "pyarrow", "distributed")
 MAX_FUNCTION_LINES = 60
 MAX_MODULE_LINES = 400
 PRINTERS = ("mrsim/cli.py", "mrsim/__main__.py")

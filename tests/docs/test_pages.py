@@ -114,10 +114,19 @@ def test_the_drills_that_the_page_shows_are_those_it_scores() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["README.md", "docs/calibration.md", "docs/studies.md", "docs/gates.md", "docs/rare-events.md"]
+    "name",
+    [
+        "README.md",
+        "docs/calibration.md",
+        "docs/studies.md",
+        "docs/gates.md",
+        "docs/rare-events.md",
+        "docs/scale.md",
+    ],
 )
 def test_the_python_of_the_pages_runs(tmp_path: Path, name: str) -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / name).read_text(encoding="utf-8"), re.DOTALL)
+    code = "".join(re.findall(r"```python\n(.*?)```", (ROOT / name).read_text(encoding="utf-8"), re.DOTALL))
+    assert code
     script = tmp_path / "readme.py"
     script.write_text("import matplotlib\n\nmatplotlib.use('Agg')\n" + re.sub(r"trials=200(?=[,)])", "trials=80", code))
     run = [sys.executable, "-W", "error", str(script)]

@@ -189,6 +189,11 @@ def build_dies_always(which: Scenario) -> RunChunk:
     return spoiled(lambda first, count: _die(first, count, 1000))(which)
 
 
+def build_paced(which: Scenario) -> RunChunk:
+    """Build a study in which each chunk takes a moment."""
+    return spoiled(lambda *_: time.sleep(0.02))(which)
+
+
 def build_slow(which: Scenario) -> RunChunk:
     """Build a study in which each chunk takes a fifth of a second."""
     return spoiled(lambda *_: time.sleep(0.2))(which)
@@ -197,6 +202,18 @@ def build_slow(which: Scenario) -> RunChunk:
 def build_stuck(which: Scenario) -> RunChunk:
     """Build a study in which a chunk takes longer than anybody waits."""
     return spoiled(lambda *_: time.sleep(300.0))(which)
+
+
+def build_dotted(_: Scenario) -> RunChunk:
+    """Build a study with a quantile of clients that has decimals, and without a split."""
+
+    def run_chunk(seed: int, first: int, count: int) -> Chunk:
+        measures = fake_measures(seed, first, count)
+        measures.values["rto_s{service=orders,op=write,clients=99.9%,of=affected}"] = np.arange(count, dtype=float)
+        measures.episodes = {}
+        return Chunk(measures, in_all(count), in_all(count))
+
+    return run_chunk
 
 
 def build_wide(_: Scenario) -> RunChunk:
