@@ -256,7 +256,7 @@ def test_targets_that_cannot_be_written_are_said_before_the_run(
     def run(*_: object, **__: object) -> None:
         raise AssertionError("the study was run")
 
-    monkeypatch.setattr("mrsim.study.run.run", run)
+    monkeypatch.setattr("mrsim.study.run.Growing.to", run)
     folder = good.parent / "folder"
     folder.mkdir()
     targets = ((folder, "Is a directory"), (good.parent / "no" / "x", "No such file"), (good / "x", "Not a dir"))
@@ -387,7 +387,7 @@ def test_a_broken_invariant_is_exit_code_4_with_its_replay_line(good: Path) -> N
         "import mrsim.study.run as run\n"
         "from mrsim.errors import SimulationError\n"
         "def broken(*args, **kwargs): raise SimulationError('the ledger does not add up', 7, 87, 12.5)\n"
-        "run.run = broken\n"
+        "run.Growing.to = broken\n"
         "from mrsim.cli import main\n"
         f"main(['run', {str(good)!r}])"
     )
@@ -401,7 +401,7 @@ def test_a_bug_is_exit_code_4_not_a_failed_budget(good: Path) -> None:
     done = script(
         "import mrsim.study.run as run\n"
         "def broken(*args, **kwargs): raise ZeroDivisionError('oops')\n"
-        "run.run = broken\n"
+        "run.Growing.to = broken\n"
         "from mrsim.cli import main\n"
         f"main(['run', {str(good)!r}])"
     )
@@ -495,7 +495,7 @@ def test_an_interruption_before_the_first_trials(good: Path) -> None:
     done = script(
         "import mrsim.study.run as run\n"
         "def stopped(*args, **kwargs): raise run.Interrupted(None)\n"
-        "run.run = stopped\n"
+        "run.Growing.to = stopped\n"
         "from mrsim.cli import main\n"
         f"main(['run', {str(good)!r}])"
     )
