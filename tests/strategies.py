@@ -173,6 +173,11 @@ def _store(draw: st.DrawFn, regions: tuple[str, ...], zones: dict[str, list[str]
     if standbys and draw(st.integers(0, 4)) == 0:
         listed[-1] = {"region": standbys[-1], "via": "archive"}
         archive = {"place": draw(st.sampled_from(regions)), "timeout": draw(seconds(5, 300)), "upload": "0.5s..2s"}
+    snapshots: Data | None = None
+    if standbys and archive is None and draw(st.integers(0, 5)) == 0:
+        listed[-1] = {"region": standbys[-1], "via": "snapshot"}
+        place, every = draw(st.sampled_from([*regions, "operations"])), draw(seconds(60, 3600))
+        snapshots = {"place": place, "every": every, "takes": "10s..60s", "size": "10GB", "prepares": "30s"}
     moved_by = draw(st.sampled_from(["controller", "gitops", "health"]))
     store: Data = {
         "primary": primary,
@@ -183,6 +188,8 @@ def _store(draw: st.DrawFn, regions: tuple[str, ...], zones: dict[str, list[str]
     }
     if archive is not None:
         store["archive"] = archive
+    if snapshots is not None:
+        store["snapshots"] = snapshots
     if draw(st.booleans()):
         store["product"] = "cloudnative-pg"
     if standbys and draw(st.sampled_from([True] * 9 + [False])):

@@ -41,14 +41,17 @@ def _check_standbys(store: Store, path: Path, document: Document) -> None:
         sources[standby.region] = standby.source
         if standby.via == "archive" and store.archive is None:
             document.add(at, "there is no archive to restore from", "write archive: {place: eu-west, timeout: 5min}")
-        elif standby.via == "archive" and standby.source is not None:
+        elif standby.via == "snapshot" and store.snapshots is None:
+            hint = "write snapshots: {place: eu-west, every: 24h, size: 280GB}"
+            document.add(at, "there are no snapshots to restore", hint)
+        elif standby.via != "stream" and standby.source is not None:
             document.add(
                 (*at, "source"),
-                "a standby that restores from the archive streams from nobody",
+                f"a standby via {standby.via} streams from nobody",
                 "leave it out",
                 key=True,
             )
-    archived = {standby.region for standby in store.standbys if standby.via == "archive"}
+    archived = {standby.region: standby.via for standby in store.standbys if standby.via != "stream"}
     for index, standby in enumerate(store.standbys):
         at = (*path, "standbys", index, "source")
         known = [store.primary, *(region for region in sources if region != standby.region)]
@@ -57,8 +60,9 @@ def _check_standbys(store: Store, path: Path, document: Document) -> None:
                 at, f"{standby.source!r} holds no node of this store to stream from", nearest(standby.source, known)
             )
         elif standby.source in archived:
-            message = f"{standby.source!r} restores from the archive: streaming on from there is not modelled"
-            document.add(at, message, "write via: archive here too, or another source")
+            via = archived[standby.source]
+            message = f"{standby.source!r} is a standby via {via}: streaming on from there is not modelled"
+            document.add(at, message, f"write via: {via} here too, or another source")
         elif _cyclic(standby.region, sources):
             chain = [standby.region]
             while (following := sources.get(chain[-1])) is not None and following not in chain:
@@ -71,6 +75,9 @@ def _check_archive(store: Store, path: Path, document: Document) -> None:
     if store.archive is not None and all(standby.via != "archive" for standby in store.standbys):
         message = "nobody restores from the archive: it has no effect"
         document.add((*path, "archive"), message, "write standbys: [{region: eu-west, via: archive}]", key=True)
+    if store.snapshots is not None and all(standby.via != "snapshot" for standby in store.standbys):
+        message = "nobody is made from the snapshots: they have no effect"
+        document.add((*path, "snapshots"), message, "write standbys: [{region: eu-west, via: snapshot}]", key=True)
 
 
 def _cyclic(region: str, sources: dict[str, str | None]) -> bool:
@@ -106,8 +113,10 @@ def _check_commit(store: Store, path: Path, document: Document) -> None:
         elif sources[region] not in {None, store.primary}:
             message = f"{region!r} streams from another standby, and cascading replication is asynchronous"
             document.add((*at, "of", index), message, f"let it stream from {store.primary}, or leave it out")
-        elif store.standbys[standbys.index(region)].via == "archive":
-            message = f"{region!r} restores from the archive: it acknowledges nothing"
+        elif store.standbys[standbys.index(region)].via != "stream":
+            message = (
+                f"{region!r} is a standby via {store.standbys[standbys.index(region)].via}: it acknowledges nothing"
+            )
             document.add((*at, "of", index), message, "name standbys that stream")
     if len(set(commit.of)) < len(commit.of):
         document.add((*at, "of"), "a standby is named twice", "keep one")

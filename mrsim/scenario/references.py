@@ -16,6 +16,7 @@ REFERENCES: tuple[tuple[str, Kind], ...] = (
     ("stores * standbys [] region", "region or zone"),
     ("stores * standbys [] source", "region or zone"),
     ("stores * archive place", "place"),
+    ("stores * snapshots place", "place"),
     ("stores * commit of []", "region or zone"),
     ("stores * endpoint authority", "place"),
     ("stores * failover detect from []", "place"),

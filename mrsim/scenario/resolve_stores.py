@@ -25,6 +25,9 @@ def resolve_store(store: dict[str, Any], path: Path, state: Resolving) -> None:
     archive = state.section(store, "archive")
     if archive is not None:
         state.default(archive, (*path, "archive"), "archive-defaults")
+    snapshots = state.section(store, "snapshots")
+    if snapshots is not None:
+        state.default(snapshots, (*path, "snapshots"), "snapshots-defaults")
     in_region = state.section(store, "in_region")
     if in_region is not None:
         state.default(in_region, (*path, "in_region"), "in-region-defaults")

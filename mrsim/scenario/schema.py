@@ -32,6 +32,7 @@ DEFAULTS: dict[str, tuple[str, ...]] = {
     "Wal": ("wal-defaults",),
     "Bursts": ("burst-defaults",),
     "Archive": ("archive-defaults",),
+    "Snapshots": ("snapshots-defaults",),
     "Record": ("anycast-defaults",),
     "CommitRule": ("commit-defaults",),
     "Endpoint": ("endpoint-defaults",),

@@ -93,13 +93,25 @@ class Archive(Model):
     restore: Seconds = Field(description="Fetching and replaying a segment.")
 
 
+class Snapshots(Model):
+    """Copies of the whole store, taken now and then and kept somewhere: backups, dumps, saved states."""
+
+    place: Name = Field(description="Region or other place that holds them.")
+    every: Seconds = Field(gt=0, description="Interval at which they are taken.")
+    takes: SecondsDist = Field(description="From a snapshot's instant to its being kept; one after the other.")
+    size: Bytes = Field(gt=0, description="Size of what has to be restored.")
+    throughput: BytesPerSecond = Field(gt=0, description="Speed of a restore.")
+    prepares: SecondsDist = Field(description="What a restore takes before its first byte: machines, access.")
+
+
 class Standby(Model):
     """A standby and where its WAL comes from."""
 
     region: Name = Field(description="Region it is in.")
     source: Name | None = Field(default=None, description="Region it streams from; none: the primary.")
-    via: Literal["stream", "archive"] = Field(
-        default="stream", description="Whether it streams, or restores what the primary has archived."
+    via: Literal["stream", "archive", "snapshot"] = Field(
+        default="stream",
+        description="It streams, restores what is archived, or is made from the last snapshot when it is promoted.",
     )
 
 
@@ -113,6 +125,7 @@ class Store(Model):
     wal: Wal = Field(description="What the primary writes.")
     replication: Replication = Field(description="Timers and speeds of streaming replication.")
     archive: Archive | None = Field(default=None, description="WAL archive; standbys use it by via: archive.")
+    snapshots: Snapshots | None = Field(default=None, description="Snapshots; standbys use them by via: snapshot.")
     in_region: InRegion | None = Field(
         default=None, description="Replaces a dead primary inside its region; needs nodes in zones."
     )

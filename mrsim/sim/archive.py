@@ -23,7 +23,7 @@ from mrsim.trace import INF
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mrsim.scenario.stores import Archive, Store
+    from mrsim.scenario.stores import Archive
     from mrsim.sim.network import Network
     from mrsim.sim.nodes import Node
     from mrsim.sim.wal import Written
@@ -221,21 +221,16 @@ class Archiving:
         The trial and its paths.
     name
         Name of its draws.
-    archive, store
-        Sizes, times and standbys.
+    archive
+        Sizes and times.
     """
 
-    def __init__(self, world: World, network: Network, name: str, archive: Archive, store: Store) -> None:
+    def __init__(self, world: World, network: Network, name: str, archive: Archive) -> None:
         self._world = world
         self._network = network
         self._name = name
         self._archive = archive
-        self._regions = frozenset(standby.region for standby in store.standbys if standby.via == "archive")
         self._segments: dict[int, Segments] = {}
-
-    def feeds(self, node: Node) -> bool:
-        """Return whether a node gets its WAL from the archive."""
-        return node.region in self._regions
 
     def connect(self, node: Node, primary: Node, written: Written, position_s: float, steady_s: float | None) -> bool:
         """Let a standby restore what a primary ships; return whether both ways are open.
@@ -257,9 +252,8 @@ class Archiving:
             history = primary.history
             segments = Segments(self._archive, written, began_s, lambda number: self._upload_s(history, number))
             self._segments[history] = segments
-        poll_s = self._world.uniform(f"{node.name}/poll", len(self._segments)) * self._archive.poll
         start_s, since_s = (position_s, self._world.now) if steady_s is None else (began_s, -INF)
-        feed = Feed(self._archive, segments, self._world.now - poll_s, start_s, since_s)
+        feed = self._feed(node, segments, start_s, since_s)
         node.upstream = upstream = Upstream(primary, feed)
         ships, fetches = self._ways(node, primary)
         segments.ship(self._world.now, on=ships, retry_s=0.0)
@@ -267,6 +261,10 @@ class Archiving:
         upstream.flowing = upstream.whole = ships and fetches
         node.history = primary.history
         return upstream.whole
+
+    def _feed(self, node: Node, segments: Segments, start_s: float, since_s: float) -> Feed:
+        poll_s = self._world.uniform(f"{node.name}/poll", len(self._segments)) * self._archive.poll
+        return Feed(self._archive, segments, self._world.now - poll_s, start_s, since_s)
 
     def follow(self, node: Node, upstream: Upstream, feed: Feed, *, stalled: bool, cause: int) -> None:
         """Look again whether segments are shipped and fetched.

@@ -133,7 +133,7 @@ class Database:
         event = self._world.emit("node-up", node.name, cause, "repair", f"starts as {role}")
         node.running = True
         node.role = role  # type: ignore[assignment]
-        if not node.rebuilding:
+        if node.made and not node.rebuilding:
             node.reads.set(self._world.now, on=True, event=event)
         self._world.stirred += 1
         return event
@@ -213,7 +213,10 @@ class Database:
 
         def replayed() -> None:
             event = cause
-            if wait > 0.0:
+            if not node.made:
+                note = "made from the last snapshot"
+                event = self._world.emit("restored", node.name, cause, "restore", note)
+            elif wait > 0.0:
                 event = self._world.emit("replayed", node.name, cause, "data_wait", "received WAL is applied")
             name, writable = f"{node.name}/writable", self._world.now + takes
             self._world.at(writable, DATABASE, name, lambda: self._writable(node, event, done, inside))
@@ -251,6 +254,8 @@ class Database:
         node.role, node.draining = "primary", False
         if inside is None or self.current.region in inside:
             self.current = node
+        node.made = True
+        node.reads.set(self._world.now, on=True, event=event)
         self._world.stirred += 1
         self.changed(event)
         done(True, event)

@@ -82,6 +82,8 @@ class Node:
         The process answers.
     host_up
         Its host is there, as far as no fault of its place is concerned.
+    made
+        It exists; else it is made from a snapshot when it is promoted.
     role
         What it believes: primary (out of recovery), standby, or demoted (a former primary that is read-only).
     blocked
@@ -104,6 +106,7 @@ class Node:
         "fenced",
         "history",
         "host_up",
+        "made",
         "name",
         "open_since_s",
         "opened_by",
@@ -129,6 +132,7 @@ class Node:
         self.process_up = True
         self.agent_alive = True
         self.host_up = True
+        self.made = True
         self.fenced = False
         self.draining = False
         self.promoting = False

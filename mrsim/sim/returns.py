@@ -181,7 +181,7 @@ class Returns:
         event = self._world.emit("standby-attached", node.name, cause, "restore", note)
         if node.rebuilding:
             node.rebuilding = False
-            node.reads.set(self._world.now, on=True, event=event)
+            node.reads.set(self._world.now, on=node.made, event=event)
         database.changed(event)
 
     def _spread_news(self, cause: int) -> None:

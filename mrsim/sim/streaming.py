@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mrsim.sim.archive import Archiving, Feed
+from mrsim.sim.archive import Feed
 from mrsim.sim.lines import Line
 from mrsim.sim.nodes import Node, Upstream
+from mrsim.sim.snapshots import Backup, feeders
 from mrsim.sim.wal import (
     LARGEST_TICK_S,
     Stream,
@@ -58,7 +59,8 @@ class Streaming:
         """What was written on each history."""
         self._sources = {standby.region: standby.source for standby in store.standbys if standby.source}
         label = nodes[store.primary].name
-        self._archiving = Archiving(world, network, label, store.archive, store) if store.archive is not None else None
+        self._feeders = feeders(world, network, label, store)
+        """Who brings WAL to the standbys that do not stream, by their regions."""
         self._stalls: set[str] = set()
         self._left: dict[tuple[str, str], Upstream] = {}
         """Connections that a standby has given up, by the regions of primary and standby, as the primary sees them."""
@@ -146,10 +148,11 @@ class Streaming:
         old = node.upstream
         node.history, node.position_s = self.position(node)
         replayed = old.stream.replayed(now) if old is not None and old.began else node.position_s
-        if self._archiving is not None and self._archiving.feeds(node):
+        feeder = self._feeders.get(node.region)
+        if feeder is not None:
             held = node.position_s if copied_s is None else copied_s
             steady = copied_s if primary.history == 0 and now <= 0.0 else None
-            return self._archiving.connect(node, primary, self.lines[primary.history], held, steady)
+            return feeder.connect(node, primary, self.lines[primary.history], held, steady)
         bandwidth, latency = self._path(primary, node)
         start = now if copied_s is None else copied_s
         stream = Stream(self.lines[primary.history], bandwidth, self._timers.apply_rate, latency, start)
@@ -182,10 +185,15 @@ class Streaming:
                 other.upstream.dropped_s = -INF
             self._left.pop((source.region, other.region), None)
 
+    def can_promote(self, node: Node) -> bool:
+        """Return whether a node has, or can get, what it would be primary with."""
+        stream = node.upstream.stream if node.upstream is not None else None
+        return stream.usable if isinstance(stream, Backup) else node.made
+
     def end_segment(self, primary: Node) -> None:
         """Archive what a primary has written since the last segment's end."""
-        if self._archiving is not None:
-            self._archiving.end_segment(primary)
+        for feeder in set(self._feeders.values()):
+            feeder.end_segment(primary)
 
     def stall(self, region: str, *, stalled: bool) -> None:
         """Stop a standby from receiving, or let it receive again."""
@@ -198,9 +206,8 @@ class Streaming:
             if upstream is None or node.role != "standby":
                 continue
             if isinstance(upstream.stream, Feed):
-                if self._archiving is not None:
-                    stalled = node.region in self._stalls
-                    self._archiving.follow(node, upstream, upstream.stream, stalled=stalled, cause=cause)
+                stalled = node.region in self._stalls
+                self._feeders[node.region].follow(node, upstream, upstream.stream, stalled=stalled, cause=cause)
                 continue
             whole = self._whole(node, upstream)
             if upstream.flowing and not whole:
