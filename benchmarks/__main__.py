@@ -23,6 +23,8 @@ FINE, FINEST = 8, 64
 MAX_EVENTS, AIM_EVENTS = 1000, 500
 MAX_RATIO, AIM_RATIO = 10, 5
 MAX_BYTES = 2**30
+MAX_GROWTH = 1.1
+MIN_GAIN = 1.8
 MIB = 2**20
 
 
@@ -34,10 +36,11 @@ class Sizes:
     naive: int
     timing: int
     memory: int
+    long: tuple[int, int]
 
 
-FULL = Sizes(agreement=4096, naive=300, timing=1024, memory=100_000)
-QUICK = Sizes(agreement=1024, naive=40, timing=256, memory=10_000)
+FULL = Sizes(agreement=4096, naive=300, timing=1024, memory=100_000, long=(10_000, 60_000))
+QUICK = Sizes(agreement=1024, naive=40, timing=256, memory=10_000, long=(10_000, 20_000))
 
 
 def main() -> int:
@@ -52,6 +55,7 @@ def main() -> int:
     naive_s, differ = agreement(drill, sizes)
     speed(drill, sizes, naive_s)
     scaling(sizes)
+    long_studies(sizes)
     return report(differ)
 
 
@@ -130,6 +134,27 @@ def scaling(sizes: Sizes) -> None:
     print(f"  python -c pass          {nothing * 1e3:8.0f} ms")
     print(f"  import mrsim            {(costs.start_s('-c', 'import mrsim') - nothing) * 1e3:8.0f} ms more")
     print(f"  mrsim --help            {(costs.start_s('-m', 'mrsim', '--help') - nothing) * 1e3:8.0f} ms more")
+
+
+def long_studies(sizes: Sizes) -> None:
+    """Print what a second worker gains on a long study, and how memory grows with one that is written to a store."""
+    fewer, more = sizes.long
+    found = costs.gain(fewer, more)
+    print(f"\nLong studies: {more} trials against {fewer}")
+    if costs.cores() < 2:
+        print("  a second worker gains nothing here: one core")
+    else:
+        print(f"  a second worker gains {found.measured:.2f} x ({at_least(found.measured, MIN_GAIN)})")
+        print(f"    {found.possible:.2f} x by processor time: the rest is what else runs on this machine")
+    peaks = [costs.streamed_bytes(trials) for trials in sizes.long]
+    growth = peaks[1] / peaks[0]
+    verdict = "met" if growth <= MAX_GROWTH else "MISSED"
+    print(f"  memory with a store   {growth:.2f} x (bar {MAX_GROWTH:g}: {verdict}), {peaks[1] / MIB:.0f} MiB")
+
+
+def at_least(value: float, bar: float) -> str:
+    """Return in words whether a ratio reaches its bar."""
+    return f"bar {bar:g}: {'met' if value >= bar else 'MISSED'}"
 
 
 def report(differ: list[str]) -> int:
