@@ -6,7 +6,7 @@ import asyncio
 import socket
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, ParamSpec, TypeVar
 from urllib.parse import urlsplit
@@ -78,7 +78,8 @@ def _connected(address: str, answer_s: float) -> Iterator[Any]:
 
     try:
         # A client itself would wait for ever for something that listens and is no scheduler.
-        asyncio.run(greeted())
+        with ThreadPoolExecutor(1) as apart:  # a notebook's thread has a loop of its own already
+            apart.submit(lambda: asyncio.run(greeted())).result()
         client: Any = Client(address, timeout=answer_s, set_as_default=False)  # type: ignore[no-untyped-call]
     except (OSError, TimeoutError, ValueError, RuntimeError) as error:
         message = f"{address}: what answers there is no Dask scheduler, or one of another version"

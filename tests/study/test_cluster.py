@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -197,6 +198,16 @@ def test_something_else_that_answers_is_not_waited_for() -> None:
         where = f"tcp://127.0.0.1:{server.getsockname()[1]}"
         with pytest.raises(ClusterError, match="what answers there is no Dask scheduler"), on_dask(where, answer_s=0.5):
             pass
+
+
+def test_a_thread_with_a_loop_of_its_own_connects_too(address: str) -> None:
+    """A notebook is such a thread."""
+
+    async def cell() -> int:
+        with on_dask(address) as executor:
+            return executor.submit(abs, -1).result()
+
+    assert asyncio.run(cell()) == 1
 
 
 def test_the_command_says_it_in_one_line() -> None:
