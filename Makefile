@@ -53,6 +53,7 @@ bench-quick: $(VENV)/.installed  ## the same with fewer trials
 
 docs: $(VENV)/.installed  ## write the generated pages of docs/
 	$(BIN)/python -m docs.generate
+	$(BIN)/python -m docs.scenarios
 
 notebook: $(VENV)/.installed-dev  ## run the notebooks again and store what they show
 	$(BIN)/python -m docs.notebooks

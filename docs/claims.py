@@ -1,0 +1,356 @@
+"""What documents and their sources say of the systems in ``scenarios/``, for the table of docs/scenarios.md."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+INF = float("inf")
+
+
+@dataclass(frozen=True)
+class Band:
+    """What somebody says of a quantity.
+
+    Attributes
+    ----------
+    text
+        In words.
+    low, high
+        Its ends; seconds, shares or counts.
+    """
+
+    text: str
+    low: float
+    high: float
+
+    def holds(self, low: float, high: float) -> bool:
+        """Return whether the interval from ``low`` to ``high`` lies inside."""
+        return self.low <= low and high <= self.high
+
+
+@dataclass(frozen=True)
+class Row:
+    """A quantity of a scenario, and what is said of it.
+
+    Attributes
+    ----------
+    file
+        Below ``scenarios/``, without its ending.
+    what
+        The quantity in words.
+    columns
+        Metrics whose sum it is, as a budget names them.
+    claim
+        What the scenario's document says; none if it says nothing.
+    source
+        What a better source says; none if the document is the best there is.
+    less
+        Subtracted from the metric: what is not part of the quantity, such as the way from people to the region.
+    note
+        Why the claim is missed, if it is.
+    """
+
+    file: str
+    what: str
+    columns: tuple[str, ...]
+    claim: Band | None
+    source: Band | None = None
+    less: float = 0.0
+    note: str = ""
+
+    @property
+    def counts(self) -> bool:
+        """Whether it happens in a trial or does not: its figure is a share of trials."""
+        return self.columns[0].startswith(("promoted", "split_brain{"))
+
+
+def _minutes(text: str, low: float, high: float) -> Band:
+    return Band(text, 60.0 * low, 60.0 * high)
+
+
+def _writes(service: str, clients: str = "90%") -> tuple[str, ...]:
+    return (f"rto{{service={service}, op=write, clients={clients}}}",)
+
+
+def _reads(service: str, clients: str = "90%") -> tuple[str, ...]:
+    return (f"rto{{service={service}, op=read, clients={clients}}}",)
+
+
+def _slower(service: str, cohort: str) -> tuple[str, ...]:
+    return (f"write_latency_s{{service={service}, from={cohort}}}",)
+
+
+ASYNCHRONOUS_S = 0.02105
+"""Write latency of people beside an asynchronous primary: 20 ms to the region, and a local flush."""
+_OUT = "outage of writes, 90 % of clients"
+_READERS = "outage of reads, 90 % of clients"
+_LAST = "outage of reads, 99 % of clients"
+_WAITS = "added to a write"
+_LOSS = "data loss"
+_NODE = Band("measured on killed nodes: 40 to 80 s", 40.0, 80.0)
+_ACTIVE_PASSIVE = (
+    Row(
+        "active-passive/automatic-region-loss",
+        _OUT,
+        _writes("app"),
+        _minutes("2 to 5 min; 60 + 20 + 60 s as an example", 2, 5),
+    ),
+    Row(
+        "active-passive/automatic-region-loss",
+        _LOSS,
+        ("rpo{store=app-db}",),
+        Band("0.1 to 5 s", 0.1, 5.0),
+        Band("Patroni's documentation: well under a second", 0.0, 1.0),
+        note="on a path with room to spare the lag is the way there",
+    ),
+    Row("active-passive/manual-region-loss", _OUT, _writes("app"), _minutes("15 to 60 min", 15, 60)),
+    Row(
+        "active-passive/archive-only-region-loss",
+        _LOSS,
+        ("rpo{store=accounts}",),
+        _minutes("at most 5 min", 0, 5.1),
+        Band("archive_timeout of 5 min and an upload, uniform below", 0.0, 306.0),
+    ),
+    Row("active-passive/circle-primary-loss", _LOSS, ("rpo{store=accounts}",), _minutes("less than 5 min", 0, 5)),
+    Row(
+        "active-passive/circle-primary-loss",
+        "time without a standby",
+        ("time_without_redundancy_s{store=accounts}",),
+        None,
+        Band("a stream is sought every 5 s", 0.0, 6.0),
+    ),
+)
+_BOOKSTORE = (
+    Row("active-passive/bookstore-region-loss", _READERS, _reads("storefront"), _minutes("less than 5 min", 0, 5)),
+    Row("active-passive/bookstore-region-loss", _OUT, _writes("orders"), _minutes("less than 10 min", 0, 10)),
+    Row(
+        "active-passive/bookstore-region-loss",
+        _LOSS,
+        ("rpo{store=orders-db}",),
+        Band("less than 10 s on a healthy path", 0.0, 10.0),
+        Band("a burst of 64 Mbit/s leaves a path of 40 Mbit/s up to 78 s later", 0.0, 80.0),
+        note="one incident in ten falls into a burst or the time after it",
+    ),
+    Row("active-passive/bookstore-primary-crash", _OUT, _writes("orders"), Band("10 to 30 s", 5.0, 30.0)),
+    Row(
+        "active-passive/bookstore-node-loss",
+        _OUT,
+        _writes("orders"),
+        Band("10 to 30 s", 10.0, 30.0),
+        _NODE,
+        note="the document's figure is of a crashed process; a lost host is waited for",
+    ),
+    Row("active-passive/bookstore-ttl-30", _READERS, _reads("storefront"), _minutes("less than 5 min", 0, 5)),
+    Row(
+        "active-passive/bookstore-ttl-300",
+        _READERS,
+        _reads("storefront"),
+        _minutes("less than 5 min", 0, 5),
+        Band("detection, TTL and the browser's minute: at most 401 s", 300.0, 401.0),
+        note="a TTL of five minutes comes on top of detection",
+    ),
+    Row(
+        "active-passive/bookstore-sync-proposal",
+        _WAITS,
+        _slower("orders", "us-users"),
+        Band("75 ms to eu-west (50 to 200 ms)", 0.05, 0.2),
+        Band("round trip of 69.7 ms, and flushes", 0.0697, 0.073),
+        less=ASYNCHRONOUS_S,
+    ),
+    Row(
+        "active-passive/bookstore-control-plane-down",
+        _OUT,
+        _writes("orders"),
+        None,
+        Band("an hour, until the control plane is back, and a poll", 3600.0, 3700.0),
+    ),
+    Row(
+        "active-passive/bookstore-lag-gate",
+        "share of incidents with a promotion",
+        ("promoted{store=orders-db}",),
+        None,
+        Band("none: the lag never falls again", 0.0, 0.0),
+    ),
+)
+_BROWNOUT = (
+    Row(
+        "brownouts/food-delivery-reachability-probe",
+        _OUT,
+        _writes("ordering"),
+        _minutes("23 min, checks green", 22.9, 23.1),
+    ),
+    Row(
+        "brownouts/food-delivery-reachability-probe",
+        "share of brownouts with a promotion",
+        ("promoted{store=orders-db}",),
+        Band("checks passed", 0.0, 0.0),
+        Band("runs of three losses at two probers at once: below 1 %", 0.0, 0.01),
+    ),
+    Row(
+        "brownouts/food-delivery-latency-probe",
+        "share of brownouts with a promotion",
+        ("promoted{store=orders-db}",),
+        None,
+        Band("at least 99 %", 0.99, 1.0),
+    ),
+)
+_DETECTION = (
+    ("azure-traffic-manager", None, "101 to 129 s", 101.0, 129.0, ""),
+    (
+        "route53-standard",
+        Band("30 s x 3 = 90 s at worst, and the TTL", 0.0, 150.0),
+        "91 to 100 s",
+        91.0,
+        100.0,
+        "a probe that hangs waits 4 s, and the interval counts from there",
+    ),
+    (
+        "route53-fast",
+        Band("10 s x 3 = 30 s at worst, and the TTL", 0.0, 90.0),
+        "38 to 41 s",
+        38.0,
+        41.0,
+        "a probe that hangs waits 4 s, and the interval counts from there",
+    ),
+    ("cloudflare", None, "24 to 68 s", 24.0, 68.0, ""),
+    ("google-cloud-dns", None, "39 to 62 s", 39.0, 62.0, ""),
+)
+_FRONTS = (
+    *(
+        Row(
+            f"health-checks/{name}",
+            _LAST,
+            _reads("site", "99%"),
+            claim,
+            Band(f"detection of {text}, and a TTL of 60 s", low + 58.0, high + 61.5),
+            note=note,
+        )
+        for name, claim, text, low, high, note in _DETECTION
+    ),
+    Row(
+        "fronts/anycast",
+        _LAST,
+        _reads("storefront", "99%"),
+        Band("less than 5 s", 0.0, 5.0),
+        Band("detection of 62 to 88 s, 5 s for probes that hang, and the provider's steering", 64.0, 105.0),
+        note="steering takes seconds, noticing does not",
+    ),
+)
+_SWITCHOVERS = (
+    Row("switchovers/bank-with-token", _LOSS, ("rpo{store=accounts}",), Band("none", 0.0, 0.0), Band("none", 0.0, 0.0)),
+    Row(
+        "switchovers/bank-failover-without-token",
+        "time without a standby",
+        ("time_without_redundancy_s{store=accounts}",),
+        Band("the old primary is copied anew", 0.0, INF),
+        Band("the hour of the loss, less the failover, and 280 GB at 125 MB/s: 38 min", 5100.0, 6100.0),
+    ),
+    Row(
+        "single-region/three-zones",
+        _OUT,
+        _writes("payments"),
+        None,
+        _NODE,
+    ),
+    Row(
+        "single-region/three-zones",
+        _LOSS,
+        ("rpo{store=accounts}",),
+        Band("none inside the cluster", 0.0, 0.0),
+    ),
+)
+_COSTS = (
+    Row(
+        "write-costs/semi-sync",
+        _WAITS,
+        _slower("app", "people"),
+        Band("40 to 100 ms, half a round trip", 0.04, 0.1),
+        Band("one whole round trip, 69.7 ms, and flushes", 0.0697, 0.073),
+        less=ASYNCHRONOUS_S,
+    ),
+    Row(
+        "write-costs/remote-apply",
+        _WAITS,
+        _slower("app", "people"),
+        None,
+        Band("the same, and up to 0.9 ms for an idle standby's replay", 0.0697, 0.074),
+        less=ASYNCHRONOUS_S,
+    ),
+    Row(
+        "write-costs/full-sync",
+        _WAITS,
+        _slower("app", "people"),
+        Band("80 to 200 ms", 0.08, 0.2),
+        Band("the round trip to the farthest, 226 ms, and flushes", 0.226, 0.23),
+        less=ASYNCHRONOUS_S,
+        note="Asia is farther than the document takes it to be",
+    ),
+    Row(
+        "write-costs/first-standby-loss",
+        _OUT,
+        _writes("app"),
+        None,
+        Band("wal_sender_timeout, 60 s", 59.9, 66.0),
+    ),
+    Row(
+        "write-costs/any-standby-loss",
+        "share of writes refused",
+        ("unavailability{service=app, op=write}",),
+        None,
+        Band("none: the other standby answers", 0.0, 0.0),
+    ),
+)
+_LEASES = (
+    Row(
+        "leases/patroni-three-sites",
+        "outage of writes, 99 % of clients",
+        _writes("payments", "99%"),
+        None,
+        Band("lease, race, promotion and HAProxy: 25 to 45 s", 25.0, 45.0),
+    ),
+    Row(
+        "leases/patroni-standby-cluster",
+        _OUT,
+        _writes("payments"),
+        _minutes("a person adds 5 to 30 min", 5, 35),
+    ),
+    Row(
+        "leases/two-sites-one-lease",
+        _OUT,
+        _writes("payments"),
+        None,
+        Band("the 20 min of the loss, less what was left of the lease, and its renewal", 1175.0, 1210.0),
+    ),
+)
+_BOTH_COASTS = ("lost_writes{store=cluster}", "divergent_writes{store=cluster}")
+_INCIDENTS = (
+    Row(
+        "incidents/github-2018-cross-country",
+        "share of cuts with two primaries",
+        ("split_brain{store=cluster}",),
+        Band("both coasts took writes", 1.0, 1.0),
+        Band("one episode in each", 1.0, 1.0),
+    ),
+    Row(
+        "incidents/github-2018-cross-country",
+        "writes that the East alone has",
+        _BOTH_COASTS,
+        Band("954 in one busy cluster", 900.0, 1020.0),
+        Band("21.2/s for 43 s and up to 5 s of TTL", 905.0, 1020.0),
+    ),
+    Row(
+        "incidents/github-2018-guarded",
+        "outage of writes outside the cut",
+        _writes("site", "99%"),
+        None,
+        Band("43 s, and at most 5 s until a service looks again", 42.99, 48.0),
+    ),
+    Row(
+        "incidents/github-2018-guarded",
+        "share of cuts with two primaries",
+        ("split_brain{store=cluster}",),
+        None,
+        Band("none", 0.0, 0.0),
+    ),
+)
+ROWS = (*_ACTIVE_PASSIVE, *_LEASES, *_BOOKSTORE, *_SWITCHOVERS, *_COSTS, *_BROWNOUT, *_FRONTS, *_INCIDENTS)
