@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from mrsim.measure import Status, measure
 from mrsim.measure.latency import commit_wait_s
-from mrsim.measure.splitbrain import decided_s
+from mrsim.measure.splitbrain import decided_s, dual_s
 from mrsim.metrics import METRICS
 from mrsim.population import Population
 from mrsim.rng import Draws
@@ -208,6 +209,13 @@ budgets:
     assert value(found, f"rto_s{{{READ},clients=30%,of=all}}") == 0.0, "40 % are not affected"
 
 
+def test_a_client_quantile_that_a_budget_names_has_its_phases_too() -> None:
+    model = scenario(budgets="budgets: {'rto{service=front, op=read, clients=73%}': [p95 < 5min]}")
+    found = measured([lost_west()], model)
+    parts = [value(found, f"phase_at_s{{{READ},clients=73%,part={phase}}}") for phase in PHASES]
+    assert sum(parts) == pytest.approx(value(found, rto(READ, "73%")))
+
+
 def test_durable_recovery_waits_for_writes_that_are_kept() -> None:
     """The old primary accepts writes again from 200 s, all of which are lost when the east is promoted at 1000 s."""
     db = store(
@@ -246,6 +254,17 @@ def test_two_primaries_that_are_both_written_to_are_a_split_brain() -> None:
     assert kinds["split-brain"] == pytest.approx(seconds)
     assert set(found.episodes["nodes"]) == {f"{WEST} {EAST}"}
     assert set(found.episodes["trial"]) == {0}
+
+
+@pytest.mark.parametrize(("one", "other"), [*combinations(range(5), 2)])
+def test_any_two_nodes_of_many_on_histories_of_their_own_make_two_primaries(one: int, other: int) -> None:
+    """Five nodes acknowledge one after the other, an hour apart, but for two, which do so at once for ten minutes."""
+    starts = {node: 3600.0 * node for node in range(5)} | {other: 3600.0 * one + 900.0}
+    acks = {f"db@{n}": [AckSpan(at, at + 1500.0, at + 1500.0, n)] for n, at in starts.items()}
+    db = store(acks=acks, histories=[History(f"db@{n}", 0, 0.0, starts[n]) for n in range(1, 5)])
+    db.acks[WEST] = []
+    start_s = 3600.0 * one + 900.0
+    assert dual_s(db, 1e6) == ((start_s, start_s + 600.0, NO_EVENT),)
 
 
 def test_two_primaries_of_which_one_is_reached_by_nobody_are_dual_belief() -> None:

@@ -114,6 +114,25 @@ def test_a_cut_way_into_the_archive_queues_segments() -> None:
     assert stats.kstest(losses - (1700.7 - 600.3), stats.uniform(3.0, 300.0).cdf).pvalue > ALPHA
 
 
+TWICE = """\
+faults:
+  - {kind: partition, between: [us-east], and: [ap-southeast], at: 600.3s, lasts: 20min, in_flight: lost}
+  - {kind: partition, between: [us-east], and: [ap-southeast], at: 1830.3s, lasts: 20min, in_flight: lost}
+  - {kind: region-loss, region: us-east, at: 3060.3s, lasts: permanent, connections: hang, in_flight: lost}
+"""
+
+
+def test_an_upload_is_tried_again_at_a_time_of_its_own_after_every_cut() -> None:
+    """Two cuts, 30 s of path after each, uploads of 3 s: nothing lands in 30 s if the next try comes after 27 s of 60.
+
+    Nothing lands at all with probability (33 / 60)^2, and then the loss reaches back before the first cut.
+    """
+    text = TEXT.format(place="ap-southeast", commits="1/s", upload="3s", restore="1s")
+    losses = _losses(Simulator(loads(text[: text.index("faults:")] + TWICE)).run_chunk(17, 0, 800))
+    never = int(np.sum(losses > 3060.3 - 600.3))
+    assert stats.binomtest(never, 800, (33.0 / 60.0) ** 2).pvalue > ALPHA
+
+
 STALL = """\
 faults:
   - {kind: replication-stall, store: db, region: eu-west, at: 600.3s, lasts: 30min}

@@ -74,6 +74,29 @@ def _verdicts(
     return found
 
 
+@pytest.mark.parametrize(("down", "count"), [(False, 14), (True, 13)])
+def test_a_verdict_says_how_many_probers_report_the_target_down(count: int, *, down: bool) -> None:
+    """Of 16, 14 make it down; from all of them, it is up again once the third reports so and 13 are left."""
+    world = World(Sampler(Draws(4, 0, 1)), 0, 2000.0)
+    outcome = Outcome(float(down), 4.0, 0.02)
+    group = ProberGroup(
+        world,
+        "group",
+        "target",
+        ("here",) * 16,
+        Timing(10.0, False, 3, 3, 4.0, 14),
+        lambda _: outcome,
+        lambda _: 0.0,
+        lambda *_: None,
+        down=down,
+    )
+    outcome = Outcome(float(not down), 4.0, 0.02)
+    group.reassess(-1)
+    world.clock.run_to(2000.0)
+    (event,) = world.events
+    assert event.note == f"{count} of 16 probers report it down, it counts as down from 14 on"
+
+
 # The order statistic of N uncoordinated probers ---------------------------------------------------------------------
 
 

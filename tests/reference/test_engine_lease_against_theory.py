@@ -120,6 +120,16 @@ def test_a_member_that_is_silent_costs_its_timeout() -> None:
     assert later == pytest.approx(2.0 - 0.35, abs=0.03)
 
 
+def test_candidates_stand_back_while_wal_of_the_old_primary_reaches_them() -> None:
+    """The key of a dead agent's living database is raced for 9 s later than that of a lost one."""
+    dead = f"{{kind: agent-crash, store: db, region: us-east, at: {AT_S}s}}"
+    for fault, stands_back_s in [(dead, 9.0), (LOSS, 0.0)]:
+        for trace in _traces(PATRONI + ", race_backoff: 9s", fault, trials=20):
+            waited_s = _at_s(trace, "lease-acquired")[0] - _at_s(trace, "lease-expired")[0]
+            # 2 s for the member that is silent in both cases, and the store's answer.
+            assert waited_s == pytest.approx(2.0 + stands_back_s, abs=0.5)
+
+
 def test_a_holder_that_dies_while_it_is_promoted_leaves_its_lease_to_run_out() -> None:
     """Nobody deletes a dead node's key: 30 s from the renewal before its death, to the instant."""
     second = "{kind: region-loss, region: eu-west, at: 645s, lasts: permanent, connections: refused, in_flight: lost}"

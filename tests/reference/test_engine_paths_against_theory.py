@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
+import numpy as np
 import pytest
 
 from mrsim.scenario.loader import loads
@@ -95,6 +97,70 @@ def test_a_dead_candidate_is_given_up_when_the_attempt_times_out_against_theory(
         assert [e.subject for e in trace.events if e.kind == "promotion-commanded"] == ["db@b", "db@c"]
         assert 60.0 <= commands[1] - commands[0] <= 60.2
     assert any(first(trace, "promotion-commanded").at_s < 145.0 for trace in traces(GONE % "100s", dies, takes="30s"))
+
+
+def test_promotions_that_fail_are_given_up_and_tried_again_against_theory() -> None:
+    """Half of the attempts fail: their number is geometric, each one lost costs its 60 s, and they alternate."""
+    text = SYSTEM.format(faults=GONE % "100s", takes="5s, fails: 50%", check="")
+    found = Simulator(loads(text)).run_chunk(3, 0, 400)
+    attempts = []
+    for trace in found:
+        commands = [e for e in trace.events if e.kind == "promotion-commanded"]
+        assert sum(e.kind == "promotion-failed" for e in trace.events) == len(commands) - 1
+        assert sum(e.kind == "promoted" for e in trace.events) == 1
+        assert all(60.0 <= later.at_s - earlier.at_s <= 60.4 for earlier, later in pairwise(commands))
+        assert all(earlier.subject != later.subject for earlier, later in pairwise(commands))
+        attempts.append(len(commands))
+    # Of a geometric number with p = 1/2, mean and variance are 2; five deviations are 6e-7.
+    assert np.mean(attempts) == pytest.approx(2.0, abs=5.0 * math.sqrt(2.0 / len(found)))
+
+
+def test_evidence_that_does_not_come_is_waited_for_as_long_as_said() -> None:
+    """An operator wants the lost primary confirmed gone, nothing can confirm it, and the wait is the decision's."""
+    operator = "{by: operator, page: 10s, acknowledge: 20s, assess: 30s, requires: primary-confirmed-gone}"
+    text = SYSTEM.format(faults=GONE % "100s", takes="5s", check="")
+    text = text.replace("{by: automatic, runs_in: operations}", operator.replace("gone}", "gone, waits_at_most: 7min}"))
+    for trace in Simulator(loads(text)).run_chunk(3, 0, TRIALS):
+        decided, waited = first(trace, "decided"), first(trace, "evidence-awaited-in-vain")
+        assert waited.at_s == pytest.approx(decided.at_s + 420.0, abs=1e-6)
+        assert (waited.phase, waited.note) == ("decision", "goes on without evidence")
+        assert trace.events[waited.cause].kind == "decided"
+        assert first(trace, "promotion-commanded").at_s == pytest.approx(waited.at_s, abs=1e-6)
+
+
+def test_events_at_one_instant_come_in_the_order_of_their_names() -> None:
+    """Two standbys that crashed start together and reconnect at once, whichever of them was declared first."""
+    crashes = [f"  - {{kind: process-crash, store: db, region: {r}, at: 50s, lasts: 10min}}" for r in "bc"]
+    text = SYSTEM.format(faults="\n".join(crashes), takes="5s", check="")
+    text = text.replace("standbys: [b, c]", "standbys: [c, b]\n    replication: {retry_interval: 0s}")
+    for trace in Simulator(loads(text)).run_chunk(3, 0, 3):
+        back = [e for e in trace.events if e.kind in {"node-up", "stream-resumed"}]
+        # Within an instant what happens on paths precedes what happens to databases.
+        assert [(e.kind, e.subject) for e in back] == [
+            ("node-up", "db@b"),
+            ("stream-resumed", "db@b"),
+            ("node-up", "db@c"),
+            ("stream-resumed", "db@c"),
+        ]
+        assert {e.at_s for e in back} == {651.0}
+
+
+def test_standbys_attach_to_a_new_primary_in_the_order_of_their_names() -> None:
+    """Two of them do so at once, the instant the third is promoted, whichever was declared first."""
+    text = SYSTEM.format(faults=GONE % "100s", takes="5s", check="")
+    text = text.replace("[a, b, c]", "[a, b, c, d]").replace("b/c: 90ms", "b/c: 90ms, a/d: 90ms, b/d: 90ms, c/d: 90ms")
+    text = text.replace("standbys: [b, c]", "standbys: [d, b, c]\n    replication: {retry_interval: 0s}")
+    text = text.replace("promote: {", "promote: {order: [b], ")
+    for trace in Simulator(loads(text)).run_chunk(3, 0, 3):
+        attached = [e for e in trace.events if e.kind == "standby-attached"]
+        assert [e.subject for e in attached] == ["db@c", "db@d"]
+        assert {e.at_s for e in attached} == {first(trace, "promoted").at_s}
+
+
+def test_a_brownout_that_no_probe_sees_has_an_effect() -> None:
+    slow = "  - {kind: brownout, region: a, errors: 5%, at: 100s, lasts: 1h}"
+    for trace in traces(slow):
+        assert trace.fault_effects == [True]
 
 
 def test_candidates_that_come_back_are_asked_again() -> None:

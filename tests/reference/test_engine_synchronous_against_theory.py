@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
+from scipy import stats
 
 from mrsim.measure.latency import commit_wait_s
 from mrsim.scenario.loader import loads
@@ -244,6 +245,22 @@ def test_a_lag_gate_sees_how_far_the_primary_was_and_not_when_the_standby_stoppe
         assert any(event.kind == "promoted" for event in trace.events) == passes
         told = [event.note for event in trace.events if event.kind == "no-candidate"]
         assert bool(told) != passes
+
+
+def test_a_report_is_up_to_ten_seconds_old_when_a_lag_gate_is_asked() -> None:
+    """A standby seven seconds behind passes a gate of four if the last report is three to ten seconds old: 70 %.
+
+    The stall begins 7 s before the loss and one way's time later than what the standby holds; wal_receiver_status_
+    interval is 10 s. A binomial test at 1e-5.
+    """
+    stall = "  - {kind: replication-stall, store: db, region: eu-west, at: 300.37s, lasts: permanent}\n"
+    away = stall.replace("eu-west", "ap-southeast")
+    text = (SCENARIO + stall + away + LOSS.replace("LOSS", "307.37")).replace("RULE", "async")
+    text = text.replace("decide: automatic", f"decide: {{by: automatic, max_lag: {4.0 + NEAR_S}s}}")
+    text = text.replace("order: [eu-west, ap-southeast]", "order: [eu-west]")
+    found = Simulator(loads(text)).run_chunk(42, 0, 600)
+    passed = sum(any(event.kind == "promoted" for event in trace.events) for trace in found)
+    assert stats.binomtest(passed, len(found), 0.7).pvalue > 1e-5
 
 
 # What the trace says -------------------------------------------------------------------------------------------------
