@@ -120,6 +120,43 @@ _ACTIVE_PASSIVE = (
         Band("a stream is sought every 5 s", 0.0, 6.0),
     ),
 )
+_HOURS = 3600.0
+_SNAPSHOTS = (
+    Row(
+        "single-region/backups-only",
+        _LOSS,
+        ("rpo{store=shop-db}",),
+        Band("back to the last backup", 0.0, INF),
+        Band("uniform over a day, and 40 min for a backup to be whole", 0.0, 25.0 * _HOURS),
+    ),
+    Row("single-region/backups-only", _OUT, _writes("shop"), Band("hours", 1.0 * _HOURS, 12.0 * _HOURS)),
+    Row(
+        "active-passive/platform-component-rpo",
+        "data loss of the database",
+        ("rpo{store=postgresql}",),
+        _minutes("minutes, and a sync arrow beside it", 1, 10),
+        Band("asynchronous streaming: well under a second", 0.0, 1.0),
+        note="a stream on a path with room to spare is far better than minutes",
+    ),
+    Row(
+        "active-passive/platform-component-rpo",
+        "data loss of the cache",
+        ("rpo{store=cache}",),
+        _minutes("minutes", 0, 10),
+    ),
+    Row(
+        "active-passive/platform-component-rpo",
+        "data loss of the cluster's state",
+        ("rpo{store=cluster-state}",),
+        Band("saved daily", 0.0, 24.5 * _HOURS),
+    ),
+    Row(
+        "active-passive/platform-component-rpo",
+        "data loss of the infrastructure's state",
+        ("rpo{store=infrastructure-state}",),
+        Band("none: written on every apply", 0.0, 0.0),
+    ),
+)
 _BOOKSTORE = (
     Row("active-passive/bookstore-region-loss", _READERS, _reads("storefront"), _minutes("less than 5 min", 0, 5)),
     Row("active-passive/bookstore-region-loss", _OUT, _writes("orders"), _minutes("less than 10 min", 0, 10)),
@@ -353,4 +390,4 @@ _INCIDENTS = (
         Band("none", 0.0, 0.0),
     ),
 )
-ROWS = (*_ACTIVE_PASSIVE, *_LEASES, *_BOOKSTORE, *_SWITCHOVERS, *_COSTS, *_BROWNOUT, *_FRONTS, *_INCIDENTS)
+ROWS = (*_ACTIVE_PASSIVE, *_SNAPSHOTS, *_LEASES, *_BOOKSTORE, *_SWITCHOVERS, *_COSTS, *_BROWNOUT, *_FRONTS, *_INCIDENTS)
