@@ -330,6 +330,14 @@ _COSTS = (
         Band("wal_sender_timeout, 60 s", 59.9, 66.0),
     ),
     Row(
+        "write-costs/preferred-loses",
+        _LOSS,
+        ("rpo{store=ledger}",),
+        Band("none: the replication is synchronous", 0.0, 0.0),
+        Band("the ten minutes without the standby, less the sender timeout", 535.0, 545.0),
+        note="preferred is asynchronous once the standby is dropped",
+    ),
+    Row(
         "write-costs/any-standby-loss",
         "share of writes refused",
         ("unavailability{service=app, op=write}",),
