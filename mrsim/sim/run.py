@@ -8,13 +8,18 @@ from mrsim.errors import MrsimError, SimulationError
 from mrsim.rng import Draws
 from mrsim.sim.build import Builder, Parts
 from mrsim.sim.world import Sampler, World
-from mrsim.trace import INF, StoreTrace, Trace
+from mrsim.trace import INF, NO_EVENT, StoreTrace, Trace
 
 if TYPE_CHECKING:
     from mrsim.scenario.model import Scenario
     from mrsim.sim.database import Database
     from mrsim.sim.injector import Injector
     from mrsim.sim.nodes import Node
+    from mrsim.trace import Event
+
+
+_NO_EFFECT = ("fault-ends", "switchover-refused")
+"""What follows from a fault and changes nothing."""
 
 
 class Simulator:
@@ -89,8 +94,14 @@ class Simulator:
             error_rate=parts.brownouts.spans,
             burst_phase_s={name: load.phase_s for name, load in parts.loads.items()},
             fault_events=injector.events,
-            fault_effects=injector.effects,
+            fault_effects=_effects(world.events, injector),
         )
+
+
+def _effects(events: list[Event], injector: Injector) -> list[bool]:
+    """Return which faults changed anything: at once, or by what followed from them, such as a prober's verdict."""
+    causes = {event.cause for event in events if event.kind not in _NO_EFFECT} - {NO_EVENT}
+    return [at_once or event in causes for event, at_once in zip(injector.events, injector.effects, strict=True)]
 
 
 def _store_trace(parts: Parts, name: str, database: Database) -> StoreTrace:

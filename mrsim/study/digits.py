@@ -6,6 +6,8 @@ import math
 
 _SIGNIFICANT = 3
 _FINER_BELOW = 3.0
+ROUNDING = 1e-9
+"""An interval narrower than this, relative to its number, is rounding error: it supports no digits."""
 
 
 def step_of(value: float, half_width: float = 0.0) -> float:
@@ -24,7 +26,7 @@ def step_of(value: float, half_width: float = 0.0) -> float:
         A power of ten: the decade of the half-width (one finer where that begins with 1 or 2), or that of the third
         significant digit of the value.
     """
-    if half_width > 0 and math.isfinite(half_width):
+    if half_width > ROUNDING * abs(value) and math.isfinite(half_width):
         return 10.0 ** math.floor(math.log10(half_width / _FINER_BELOW))
     if value == 0 or not math.isfinite(value):
         return 1.0

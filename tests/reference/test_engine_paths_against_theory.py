@@ -181,3 +181,30 @@ def test_an_old_primary_that_can_be_asked_hears_of_the_new_one_at_once() -> None
         if promoted > 140.0:
             assert first(trace, "demoted", "db@a").at_s - promoted < 5.0
     assert any(e.kind == "promoted" for trace in traces(cut, takes="30s") for e in trace.events)
+
+
+def test_a_fault_that_only_probers_notice_has_an_effect() -> None:
+    """Checkers are cut from every region: nothing else is, but their verdicts take all regions out of the answers."""
+    text = """
+name: blind
+horizon: 1h
+regions: [a, b]
+network: {rtt: {a/b: 10ms}}
+stores:
+  db:
+    primary: a
+    endpoint: {moved_by: controller}
+    wal: {commits: 1/s}
+services: {web: {writes: db}}
+dns:
+  www:
+    serves: [web]
+    policy: failover
+    ttl: 60s
+    health_check: {preset: route53-fast, when_all_unhealthy: answer-none}
+clients: {users: {near: a, share: 100%, resolvers: honest, class: browser}}
+faults: [{kind: partition, between: [checkers], and: [a, b], at: 100s}]
+"""
+    for trace in Simulator(loads(text)).run_chunk(1, 0, 3):
+        assert trace.fault_effects == [True]
+        assert any(event.kind == "answer-changed" for event in trace.events)

@@ -147,3 +147,7 @@ def test_too_few_trials_for_a_bound_leave_it_open() -> None:
 def test_no_observations_show_no_number() -> None:
     nothing = Estimate("p95", math.nan, math.nan, 0.0, math.inf, 0, 0.0, 7, reason="no effect in any of 7 trials")
     assert estimate_text("duration", nothing) == "-"
+
+
+def test_an_interval_of_rounding_error_supports_no_digits() -> None:
+    assert duration(60.0, 7e-15) == "60.0 s"
