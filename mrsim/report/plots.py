@@ -50,6 +50,7 @@ _PHASE_STYLE: dict[str, tuple[str, str]] = {
     "detection": (BLUE, ""),
     "decision": (ORANGE, ""),
     "fencing": (RED, ""),
+    "drain": (RED, "//"),
     "data_wait": (SKY, "//"),
     "promotion": (GREEN, ""),
     "restore": (GREEN, "//"),

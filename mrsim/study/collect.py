@@ -85,11 +85,12 @@ class Collector:
         self._status_columns: tuple[str, ...] = ()
         self._curves: tuple[str, ...] = ()
         self._curve_times_s = np.empty(0)
+        self._handed_over = 0
 
     @property
     def done(self) -> int:
-        """Number of trials that have arrived."""
-        return sum(block.values.shape[1] for block in self._blocks.values())
+        """Number of trials that have arrived, those included that were handed over and are not kept."""
+        return self._handed_over + sum(block.values.shape[1] for block in self._blocks.values())
 
     def add(self, chunk: Chunk) -> None:
         """Take in a chunk; one that has arrived before is left as it is.
@@ -134,7 +135,7 @@ class Collector:
         keep
             Whether more chunks will be added; otherwise nothing is kept, so that memory does not double.
         """
-        count, grid = self.done, len(self._curve_times_s)
+        count, grid = self.done - self._handed_over, len(self._curve_times_s)
         trial = np.empty(count, dtype=np.int64)
         values = np.empty((len(self._columns), count))
         status = np.empty((len(self._status_columns), count), dtype=np.int8)
@@ -150,6 +151,7 @@ class Collector:
             episodes.append(block.episodes)
             faults.append((block.began, block.with_effect))
         began, with_effect = np.sum(faults, axis=0)
+        self._handed_over += 0 if keep else count
         return Collected(
             trial=trial,
             columns=self._columns,
