@@ -90,7 +90,7 @@ class Collector:
     @property
     def done(self) -> int:
         """Number of trials that have arrived, those included that were handed over and are not kept."""
-        return self._handed_over + sum(block.values.shape[1] for block in self._blocks.values())
+        return self._handed_over + sum(int(block.values.shape[1]) for block in self._blocks.values())
 
     def add(self, chunk: Chunk) -> None:
         """Take in a chunk; one that has arrived before is left as it is.
