@@ -73,7 +73,7 @@ SESSIONS = {
             "--set",
             "faults[0].lasts={median: 4s, p95: 10s}",
         ),
-        *("--metric", "split_brain", "--trials", "2000", "--seed", "7"),
+        *("--metric", "split_brain", "--trials", "3000", "--seed", "7"),
     ),
     "promotions": ("calibrate", "docs/examples/promotions.csv", "--column", "promote_to_write_s"),
     "lag": ("calibrate", "docs/examples/replication.csv", "--column", "replay_lag_ms", "--one-way", "--key", "lag"),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mrsim.study.rare_rate import RareRate
 
 _EXIT = {"found": 0, "uncertain": 3, "not found": 3}
-_LEAST_TRIALS = 1000
+_LEAST_TRIALS = 3000
 _CODES = (
     "Exit codes: 0 found, with its interval; 2 usage or an invalid scenario; 3 not found, or too few trials carry it; "
     "4 internal error; 130 interrupted."

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 MOST_INPUTS = 4
 """Inputs that are tilted at once at most: weights spread with every input more."""
 
-WAYS = 3
+WAYS = 4
 """Ways into the outcome, each with inputs of its own, that are told apart at most."""
 
 LEAST_SHARE = 0.15
@@ -60,14 +60,14 @@ ENOUGH = 60
 PLENTY = 600.0
 """Effective trials with the outcome from which on another round of the pilot would add nothing."""
 
-SOUND = 40.0
+SOUND = 25.0
 """Effective trials that a law is fitted to at least, if need be with weights that are evened out."""
 
 _GROUPS = 8
-_CHANCE = 1e-3
-"""Of an input without influence to be taken for one with it."""
+_CHANCE, _DOUBT = 1e-3, 1e-2
+"""Of an input without influence to be taken for one with it: to be tilted, and to be missed."""
 
-_PRIOR = 10.0
+_PRIOR = 5.0
 """How many trials the tails' law weighs when a density is fitted."""
 
 _ROUNDS_OF_EM = 12
@@ -113,11 +113,6 @@ def everywhere() -> Tilt:
     return Tilt(np.array(_RATE_SHARES), (), np.empty((len(_RATES), 0, len(WIDTHS))), _TAILS)
 
 
-def _from_tails(inputs: tuple[Input, ...]) -> Tilt:
-    """Return the law that draws some inputs from their tails, and no others."""
-    return Tilt(np.array(_RATE_SHARES), inputs, np.repeat(_TAILS[:, None], len(inputs), axis=1))
-
-
 def untilted() -> Tilt:
     """Return the law that tilts nothing."""
     return Tilt(np.ones(1), (), np.empty((1, 0, len(WIDTHS))))
@@ -133,16 +128,13 @@ class Learned:
         The law to estimate with; it tilts nothing if no trial, or too few, told what to tilt.
     stages
         What was run.
-    apart
-        Inputs that have to do with the outcome and are not tilted, because there were too many.
-    apart_rate
-        About how likely the outcome is by way of those alone, while the tilted ones are as usual.
+    left_out
+        Inputs that have to do with the outcome and are not tilted, because there are too many.
     """
 
     tilt: Tilt
     stages: tuple[Stage, ...]
-    apart: tuple[Input, ...]
-    apart_rate: float
+    left_out: tuple[Input, ...]
 
 
 def learned(run: Callable[[Tilt, int], Stage], first: int, further: int, rounds: int) -> Learned:
@@ -155,7 +147,7 @@ def learned(run: Callable[[Tilt, int], Stage], first: int, further: int, rounds:
     first
         Trials of the first stage.
     further
-        Of each further round, and of the look at what was left out.
+        Of each further round.
     rounds
         How many rounds there are at most.
     """
@@ -168,12 +160,10 @@ def learned(run: Callable[[Tilt, int], Stage], first: int, further: int, rounds:
         stages.append(run(tilt if chosen else everywhere(), further))
         chosen = (*chosen, *_chosen(stages, chosen, MOST_CHOSEN - len(chosen)))
     tilt, _ = _fitted(stages, chosen)
-    apart = _chosen([stage for stage in stages if stage.tilt.others is not None], chosen) if chosen else ()
-    if not apart:
-        return Learned(tilt, tuple(stages), (), 0.0)
-    look = run(_from_tails(apart), further)
-    weights = 1.0 / look.tilt.density(apart, look.uniforms(apart))
-    return Learned(tilt, (*stages, look), apart, float(np.mean(weights * _hits(look))))
+    looked = [stage for stage in stages if stage.tilt.others is not None]
+    # With so many chosen, a weak sign of one more is enough to doubt that they are all.
+    more = _chosen(looked, chosen, by_chance=_DOUBT) if len(chosen) == MOST_CHOSEN else ()
+    return Learned(tilt, tuple(stages), more)
 
 
 def _hits(stage: Stage) -> NDArray[np.bool_]:
@@ -192,7 +182,9 @@ def _nearest(scores: Floats) -> NDArray[np.bool_]:
     return np.asarray(near if np.count_nonzero(near) <= 2 * ENOUGH else known > threshold)
 
 
-def _chosen(stages: Sequence[Stage], taken: Sequence[Input], most: int = MOST_CHOSEN) -> tuple[Input, ...]:
+def _chosen(
+    stages: Sequence[Stage], taken: Sequence[Input], most: int = MOST_CHOSEN, by_chance: float = _CHANCE
+) -> tuple[Input, ...]:
     """Return the inputs that have to do with the outcome, apart from those that are tilted for it already."""
     elite = _nearest(np.concatenate([stage.scores for stage in stages]))
     candidates = sorted(frozenset().union(*(stage.asked for stage in stages)) - set(taken))
@@ -206,7 +198,7 @@ def _chosen(stages: Sequence[Stage], taken: Sequence[Input], most: int = MOST_CH
     counts = np.stack([np.bincount(column, minlength=_GROUPS) for column in levels.T])
     nats = _divergence(counts / len(levels), np.full(_GROUPS, 1.0 / _GROUPS))
     surprise = gammaincc((_GROUPS - 1) / 2.0, len(levels) * nats)
-    likely = [index for index in np.argsort(-nats, kind="stable") if surprise[index] < _CHANCE]
+    likely = [index for index in np.argsort(-nats, kind="stable") if surprise[index] < by_chance]
     return tuple(candidates[index] for index in likely[:most])
 
 

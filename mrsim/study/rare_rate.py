@@ -27,9 +27,6 @@ TELLING = 50.0
 HEAVIEST = 0.2
 """Share of the estimate from which on one trial is too much of it."""
 
-APART = 0.1
-"""Share of the rate from which on what was left out matters."""
-
 Verdict = Literal["found", "uncertain", "not found"]
 
 
@@ -146,8 +143,7 @@ def answer(
     rate = float(np.mean(counted))
     effective = effective_number(counted)
     heaviest = float(np.max(counted)) / (rate * n) if rate > 0.0 else 0.0
-    apart = known.apart_rate > APART * rate
-    uncertain = bool(tilt.inputs) and (effective < TELLING or heaviest > HEAVIEST or apart)
+    uncertain = bool(tilt.inputs) and (effective < TELLING or heaviest > HEAVIEST or bool(known.left_out))
     verdict: Verdict = "not found" if rate == 0.0 else "uncertain" if uncertain else "found"
     unseen = not any((_maybe(stage) > 0.0).any() for stage in known.stages)
     low, high = _interval(main, weights, known.stages if unseen else (), cautious=uncertain)
@@ -247,11 +243,10 @@ def _remarks(main: Stage, verdict: Verdict, rate: float, weights: Floats, known:
     said = []
     seen = sum(int(np.count_nonzero(stage.scores > 0.0)) for stage in known.stages)
     undecided = int(np.count_nonzero(np.isnan(main.scores)))
-    if known.apart_rate > APART * rate:
-        names = ", ".join(map(_named, known.apart))
+    if verdict == "uncertain" and known.left_out:
         said.append(
-            f"there is another way into the outcome, through {names}, which are not among the inputs tilted: it alone "
-            f"makes about {known.apart_rate:.1e}, and the rate leaves it out"
+            f"more inputs have to do with it than are tilted, such as {_named(known.left_out[0])}: if they are a way "
+            "of their own into the outcome, the rate leaves that out, so the upper end is what untilted trials allow"
         )
     elif verdict == "uncertain":
         said.append(

@@ -100,7 +100,7 @@ def test_pages_document_commands() -> None:
 def test_documented_commands_run(command: str, tmp_path: Path) -> None:
     arguments = shlex.split(command)[1:]
     if "--trials" in arguments and arguments[0] != "solve":  # which refuses to search with too few
-        arguments[arguments.index("--trials") + 1] = "1000" if arguments[0] == "rare" else "20"
+        arguments[arguments.index("--trials") + 1] = "3000" if arguments[0] == "rare" else "20"
     elif arguments[0] == "run":
         arguments += CHEAP
     done = mrsim(*arguments, folder=tmp_path)

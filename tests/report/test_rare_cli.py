@@ -30,7 +30,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_rate_and_what_it_rests_on(file: Path) -> None:
     into = file.with_suffix(".json")
-    done = mrsim("rare", file, "--metric", "split_brain", "--trials", "2000", "--seed", "5", "--json", into)
+    done = mrsim("rare", file, "--metric", "split_brain", "--trials", "3000", "--seed", "5", "--json", into)
     assert (done.returncode, done.stderr) == (0, "")
     document = json.loads(into.read_text(encoding="utf-8"))
     assert document["verdict"] == "found"
@@ -43,16 +43,16 @@ def test_a_rate_and_what_it_rests_on(file: Path) -> None:
     assert "fault/isolation/us-east/lasts" in done.stdout
     (again,) = (line for line in first if line.startswith("  mrsim rare "))
     assert shlex.split(again)[2:] == [
-        *(str(file), "--metric", "split_brain{store=db}", "--trials", "2000", "--seed", "5"),
+        *(str(file), "--metric", "split_brain{store=db}", "--trials", "3000", "--seed", "5"),
     ]
 
 
 def test_not_found_is_inconclusive(file: Path) -> None:
     faults = "faults=[{kind: agent-crash, store: db, region: us-east, at: 300s}]"
-    done = mrsim("rare", file, "--set", faults, "--metric", "split_brain", "--trials", "1000", "--seed", "5")
+    done = mrsim("rare", file, "--set", faults, "--metric", "split_brain", "--trials", "3000", "--seed", "5")
     assert (done.returncode, done.stderr) == (3, "")
     assert "not found: at most " in done.stdout
-    assert "one in 2" in done.stdout
+    assert "one in 400 (95 % bound)" in done.stdout
     assert "\n0 " not in done.stdout
 
 
@@ -62,7 +62,7 @@ def test_not_found_is_inconclusive(file: Path) -> None:
         (("--metric", "split_brian"), "did you mean"),
         (("--metric", "split_brain{store=bd}"), "split_brain{store=bd}: unknown store 'bd' (known: db)"),
         (("--metric", "rpo"), "write rpo > 5min"),
-        (("--metric", "split_brain", "--trials", "20"), "between 1,000 and"),
+        (("--metric", "split_brain", "--trials", "20"), "between 3,000 and"),
         ((), "--metric"),
     ],
 )

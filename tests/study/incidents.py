@@ -8,6 +8,7 @@ primaries are there if the fence is given up and the cut outlasts detection and 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,3 +82,18 @@ def cut_short(_: Scenario) -> Scores:
         return np.where(late > 1.0 - 1e-4, 1.0, np.where(late > 1.0 - 2e-4, np.nan, -1.0))
 
     return scores
+
+
+def in_pairs(pairs: int) -> Callable[[Scenario], Scores]:
+    """Return a builder of trials with several ways into the outcome, two inputs each: 1e-5 in all."""
+    level = 1.0 - math.sqrt(1e-5 / pairs)
+
+    def build(_: Scenario) -> Scores:
+        def scores(draws: TiltedDraws) -> NDArray[np.float64]:
+            late = [draws.uniform(f"db/{index}") > level for index in range(2 * pairs)]
+            there = np.any([one & other for one, other in zip(late[::2], late[1::2], strict=True)], axis=0)
+            return np.where(there, 1.0, -1.0)
+
+        return scores
+
+    return build

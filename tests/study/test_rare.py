@@ -173,7 +173,7 @@ def test_the_rate_is_the_same_wherever_it_is_made() -> None:
 
 
 def test_a_rate_has_nothing_else_to_offer() -> None:
-    found = rare(fakes.scenario(), "split_brain", trials=2000, seed=1, workers=1, build=incidents.one_in_ten_thousand)
+    found = rare(fakes.scenario(), "split_brain", trials=3000, seed=1, workers=1, build=incidents.one_in_ten_thousand)
     assert not hasattr(found, "sample")
     assert not hasattr(found, "checks")
     assert not hasattr(found, "curves")
@@ -199,23 +199,23 @@ def test_no_trial_is_used_twice() -> None:
     rare(
         fakes.scenario(),
         "split_brain",
-        trials=2000,
+        trials=3000,
         seed=1,
         workers=1,
         build=build,
         progress=lambda done, of: steps.append((done, of)),
     )
-    assert sorted(seen) == list(range(2000))
-    assert steps[-1] == (2000, 2000)
+    assert sorted(seen) == list(range(3000))
+    assert steps[-1] == (3000, 3000)
 
 
 def test_what_never_happens_is_bounded_and_not_called_zero() -> None:
     found = rare(fakes.scenario(), "split_brain", trials=5000, seed=1, workers=1, build=incidents.impossible)
     assert (found.verdict, found.rate, found.low) == ("not found", 0.0, 0.0)
-    # Nothing was ever tilted but the pilot's 500 + 4 * 200 trials from the tails, of which a tenth were untilted.
-    assert found.high == pytest.approx(-math.log(0.05) / (3700.0 + 0.1 * 1300.0))
+    # Nothing was ever tilted but the pilot's 750 + 5 * 250 trials from the tails, of which a tenth were untilted.
+    assert found.high == pytest.approx(-math.log(0.05) / (3000.0 + 0.1 * 2000.0))
     assert math.isnan(found.gain)
-    assert "not found: at most 7.9e-4 of trials" in rare_report(found)
+    assert "not found: at most 9.4e-4 of trials" in rare_report(found)
 
 
 def test_what_is_common_is_counted() -> None:
@@ -236,6 +236,22 @@ def test_what_takes_more_inputs_than_are_tilted_is_uncertain() -> None:
     assert math.isnan(found.gain)
 
 
+@pytest.mark.parametrize("pairs", [2, 4])
+def test_several_ways_into_the_outcome_are_found(pairs: int) -> None:
+    found = rare(fakes.scenario(), "split_brain", seed=1, workers=1, build=incidents.in_pairs(pairs))
+    assert found.verdict == "found"
+    se = math.sqrt(found.rate / found.crude_trials)
+    assert abs(found.rate - 1e-5) < 4.42 * se < 2e-6
+    assert len(found.tilted) == 2 * pairs
+
+
+def test_more_ways_than_are_told_apart_are_uncertain() -> None:
+    found = rare(fakes.scenario(), "split_brain", seed=1, workers=1, build=incidents.in_pairs(6))
+    assert found.verdict == "uncertain"
+    assert found.low <= 1e-5 <= found.high
+    assert any("more inputs have to do with it than are tilted" in remark for remark in found.remarks)
+
+
 def test_what_the_horizon_left_open_widens_the_interval() -> None:
     found = rare(fakes.scenario(), "split_brain", trials=5000, seed=1, workers=1, build=incidents.cut_short)
     assert found.rate == pytest.approx(1e-4, rel=0.3)
@@ -254,14 +270,14 @@ def test_an_error_in_a_tilted_trial_names_it() -> None:
         return scores
 
     with pytest.raises(SimulationError, match="by zero") as caught:
-        rare(fakes.scenario(), "split_brain", trials=2000, seed=1, workers=1, build=build)
+        rare(fakes.scenario(), "split_brain", trials=3000, seed=1, workers=1, build=build)
     assert caught.value.trial == 700
 
 
 @pytest.mark.parametrize(
     ("wrong", "error"),
     [
-        ({"trials": 10}, ValueError),
+        ({"trials": 2999}, ValueError),
         ({"trials": "many"}, TypeError),
         ({"seed": -1}, ValueError),
         ({"workers": 0}, ValueError),
