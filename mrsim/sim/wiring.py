@@ -22,7 +22,7 @@ from mrsim.trace import INF, NO_EVENT
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from mrsim.scenario.control import Detect, InRegion
+    from mrsim.scenario.control import DecideOperator, Detect, InRegion
     from mrsim.scenario.stores import Store
     from mrsim.sim.database import Database
     from mrsim.sim.endpoint import Endpoint
@@ -132,22 +132,26 @@ class Wiring:
         database, network, world = self._database, self._network, self._world
         if failover is None:
             return self._returns(self._known_without_control, leased=False)
+        detect, decide = failover.detect, failover.decide
         if failover.self_check is not None:
             network.listen(IsolationCheck(world, network, self._name, failover.self_check, database).on_network)
         mover = _MOVERS[self._store.endpoint.moved_by]
-        if isinstance(failover.decide, DecideLease):
+        if isinstance(decide, DecideLease):
             lease = LeaseControl(
-                world, network, self._name, failover.decide, database, self._endpoint, mover, failover.promote.takes
+                world, network, self._name, decide, database, self._endpoint, mover, failover.promote.takes
             )
-            leased = failover.decide.enforced_by == "holder"
+            leased = decide.enforced_by == "holder"
             returns = self._returns(lease.primary_known_in, leased=leased)
             lease.on_news, lease.on_reset = returns.on_news, returns.reboot
             database.listen(lease.update)
             self._refreshers.append((None, lease.update))
+        elif detect is not None:
+            returns = self._probed(failover, detect, decide, mover)
         else:
-            returns = self._probed(failover, mover)
-        if self._store.endpoint.moved_by == "health" and failover.detect is not None:
-            self._follow_health(failover.detect)
+            # Nobody probes, so nobody ever decides.
+            returns = self._returns(self._known_without_control, leased=False)
+        if self._store.endpoint.moved_by == "health" and detect is not None:
+            self._follow_health(detect)
         return returns
 
     def _known_without_control(self, site: str) -> str | None:
@@ -155,12 +159,10 @@ class Wiring:
         cluster = self.clusters.get(site)
         return self._database.current.name if cluster is None else cluster.primary_known_in(site)
 
-    def _probed(self, failover: Failover, mover: str | None) -> Returns:
+    def _probed(
+        self, failover: Failover, detect: Detect, decide: DecideAutomatic | DecideOperator, mover: str | None
+    ) -> Returns:
         """Let probers report to a program or a person."""
-        detect, decide = failover.detect, failover.decide
-        if detect is None or isinstance(decide, DecideLease):
-            message = "a decision needs probers"
-            raise ValueError(message)
         place = decide.runs_in or ("operations" if decide.by == "operator" else detect.from_[0])
         mover = place if mover == "" else mover
         control = Control(
