@@ -11,6 +11,7 @@ from mrsim.trace import NO_EVENT
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from mrsim.distributions import Distribution
     from mrsim.scenario.faults import Switchover
     from mrsim.sim.control import Control
     from mrsim.sim.database import Database
@@ -28,6 +29,13 @@ GREEN_WITHIN_S = 60.0
 
 LOOKS_EVERY_S = 1.0
 """How often the new primary compares its position with the token, and operations look whether a way is open again."""
+
+PROMOTIONS_APART = 1000
+"""Occasions of a promotion's draws that each switchover has to itself.
+
+A node's promotions share one random stream; those of a failover count from 1. So attempt k of switchover n draws as
+occasion ``1000 n + k``, and neither another switchover nor a failover ever draws the same again.
+"""
 
 
 class Switchovers:
@@ -182,8 +190,8 @@ class _Attempt:
     def _after(self, wait_s: float, step: str, action: Callable[[], None]) -> Timer:
         return self._world.at(self._world.now + wait_s, CONTROL, f"{self._name}/switchover/{step}", action)
 
-    def _sample(self, step: str) -> float:
-        return self._world.sample(f"{self._name}/switchover/{step}", getattr(self._plan, step), self._number)
+    def _sample(self, step: str, takes: Distribution) -> float:
+        return self._world.sample(f"{self._name}/switchover/{step}", takes, self._number)
 
     def _drain(self) -> None:
         old = self._old
@@ -193,7 +201,8 @@ class _Attempt:
         self._stopped_s = self._world.now
         old.draining = True
         self._database.changed(self._last)
-        self._after(self._sample("drain") + self._sample("checkpoint"), "shutdown", self._shut_down)
+        takes = self._sample("drain", self._plan.drain) + self._sample("checkpoint", self._plan.checkpoint)
+        self._after(takes, "shutdown", self._shut_down)
 
     def _shut_down(self) -> None:
         if self._given_up or not self._old.running:
@@ -201,7 +210,7 @@ class _Attempt:
         self._database.streaming.end_segment(self._old)
         note = "the last position is known: its token can be handed over"
         self._last = self._world.emit("shut-down", self._old.name, self._last, "drain", note)
-        self._after(self._sample("hands_over"), "token", self._hand_over)
+        self._after(self._sample("hands_over", self._plan.hands_over), "token", self._hand_over)
 
     def _hand_over(self) -> None:
         if self._given_up:
@@ -226,7 +235,8 @@ class _Attempt:
         self._last = self._world.emit("position-reached", new.name, self._last, "data_wait", "it has everything")
         self._promoting = True
         self._promotions += 1
-        database.promote(new.region, self._last, 1000 * self._number + self._promotions, self._promoted)
+        occasion = PROMOTIONS_APART * self._number + self._promotions
+        database.promote(new.region, self._last, occasion, self._promoted)
 
     def _promoted(self, success: bool, event: int) -> None:
         self._promoting = False
@@ -250,7 +260,7 @@ class _Attempt:
     def _turn_back(self) -> None:
         note = "it takes too long: back to the old primary"
         self._last = self._world.emit("switchover-given-up", self._name, self._last, "decision", note)
-        self._after(self._sample("goes_back"), "back", self._go_back)
+        self._after(self._sample("goes_back", self._plan.goes_back), "back", self._go_back)
 
     def _go_back(self) -> None:
         old = self._old
