@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mrsim.commands.options import PATH
+from mrsim.commands.options import PATH, with_options
 
 if TYPE_CHECKING:
     from mrsim.scenario.model import Scenario
@@ -49,9 +49,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
 
 def baseline_options(command: Any) -> Any:
     """Give a command the options ``--against``, ``--tolerance`` and ``--write-baseline``."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+    return with_options(command, _OPTIONS)
 
 
 class Beside:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mrsim.commands.against import Beside, baseline_options, deliver
-from mrsim.commands.options import DEFAULT_TRIALS, INTERRUPTED, PATH, SEED, SET, TRIALS, workers_option
+from mrsim.commands.options import DEFAULT_TRIALS, INTERRUPTED, PATH, SEED, SET, TRIALS, with_options, workers_option
 
 if TYPE_CHECKING:
     from mrsim.scenario.model import Scenario
@@ -90,10 +90,7 @@ def register_check(commands: click.Group, files: Files, load_all: LoadAll, growi
         """
         return _check(files, load_all, growing, **given)
 
-    command = baseline_options(command)
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    commands.command("check")(command)
+    commands.command("check")(with_options(baseline_options(command), _OPTIONS))
 
 
 def _check(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mrsim.commands.delivery import deliver
-from mrsim.commands.options import INTERRUPTED, PATH, SET, option_reader, study_options
+from mrsim.commands.options import INTERRUPTED, PATH, SET, option_reader, study_options, with_options
 
 if TYPE_CHECKING:
     from mrsim.commands.options import Load, Study
@@ -74,9 +74,7 @@ def register_compare(commands: click.Group, load: Load, study: Study) -> None:
         """
         return _compare(load, study, **given)
 
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    commands.command("compare", epilog=_CODES)(command)
+    commands.command("compare", epilog=_CODES)(with_options(command, _OPTIONS))
 
 
 def _compare(

@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 Given = TypeVar("Given")
 Read = TypeVar("Read")
 
+
+def with_options(command: Any, options: Sequence[Callable[[Any], Any]]) -> Any:
+    """Give a command options, listed in its help in their order."""
+    return functools.reduce(lambda given, option: option(given), reversed(options), command)
+
+
 PATH = click.Path(path_type=Path)
 INTERRUPTED = 130
 MOST_TRIALS = 10_000_000
@@ -114,9 +120,7 @@ _WHERE = (
 
 def workers_option(command: Any) -> Any:
     """Give a command the options that say where trials are run: ``--workers``, and ``--dask`` for :func:`cluster`."""
-    for option in reversed(_WHERE):
-        command = option(command)
-    return command
+    return with_options(command, _WHERE)
 
 
 def cluster(workers: int | None) -> Executor | None:
@@ -156,9 +160,7 @@ _STUDY_OPTIONS = (
 
 def study_options(command: Any) -> Any:
     """Give a command the options of a study: ``--trials``, ``--seed``, ``--workers`` and ``--dask``."""
-    for option in reversed(_STUDY_OPTIONS):
-        command = option(command)
-    return command
+    return with_options(command, _STUDY_OPTIONS)
 
 
 class Stopped(Exception):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mrsim.commands.options import TRIALS
+from mrsim.commands.options import TRIALS, with_options
 
 if TYPE_CHECKING:
     from mrsim.scenario.model import Scenario
@@ -38,9 +38,7 @@ _OPTIONS = (
 
 def precision_options(command: Any) -> Any:
     """Give a command the options ``--until-precision`` and ``--max-trials``."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+    return with_options(command, _OPTIONS)
 
 
 def run_until(

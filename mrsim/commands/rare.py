@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mrsim.commands.delivery import deliver
-from mrsim.commands.options import MOST_TRIALS, PATH, SEED, SET, between, cluster, workers_option
+from mrsim.commands.options import MOST_TRIALS, PATH, SEED, SET, between, cluster, with_options, workers_option
 from mrsim.errors import SimulationError
 
 if TYPE_CHECKING:
@@ -72,9 +72,7 @@ def register_rare(commands: click.Group, load: Load, broken: Callable[[str, Simu
         """
         return _rare(load, broken, **given)
 
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    commands.command("rare", epilog=_CODES)(command)
+    commands.command("rare", epilog=_CODES)(with_options(command, _OPTIONS))
 
 
 def _rare(

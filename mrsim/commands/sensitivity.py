@@ -19,6 +19,7 @@ from mrsim.commands.options import (
     Stopped,
     option_reader,
     whole,
+    with_options,
     workers_option,
 )
 
@@ -107,9 +108,7 @@ def register_sensitivity(commands: click.Group, load: Load, study: Study) -> Non
         """
         return _sensitivity(load, study, **given)
 
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    commands.command("sensitivity", epilog=_CODES)(command)
+    commands.command("sensitivity", epilog=_CODES)(with_options(command, _OPTIONS))
 
 
 def _sensitivity(

@@ -19,6 +19,7 @@ from mrsim.commands.options import (
     Stopped,
     option_reader,
     whole,
+    with_options,
     workers_option,
 )
 
@@ -85,9 +86,7 @@ def register_solve(commands: click.Group, load: Load, study: Study) -> None:
         """
         return _solve(load, study, **given)
 
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    commands.command("solve", epilog=_CODES)(command)
+    commands.command("solve", epilog=_CODES)(with_options(command, _OPTIONS))
 
 
 def _solve(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mrsim.commands.options import DEFAULT_TRIALS, PATH, cluster
+from mrsim.commands.options import DEFAULT_TRIALS, PATH, cluster, with_options
 from mrsim.errors import SimulationError
 
 if TYPE_CHECKING:
@@ -51,9 +51,7 @@ _STORE = (
 
 def store_options(command: Any) -> Any:
     """Give a command the options ``--store`` and ``--resume``."""
-    for option in reversed(_STORE):
-        command = option(command)
-    return command
+    return with_options(command, _STORE)
 
 
 def check_store(store: Path | None, resume: bool, save: Path | None) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mrsim.commands.delivery import deliver
-from mrsim.commands.options import INTERRUPTED, PATH, option_reader, study_options
+from mrsim.commands.options import INTERRUPTED, PATH, option_reader, study_options, with_options
 
 if TYPE_CHECKING:
     from mrsim.commands.options import Load, Study
@@ -62,9 +62,7 @@ def register_sweep(commands: click.Group, load: Load, study: Study) -> None:
         """
         return _sweep(load, study, **given)
 
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    commands.command("sweep", epilog=_CODES)(command)
+    commands.command("sweep", epilog=_CODES)(with_options(command, _OPTIONS))
 
 
 def _sweep(

@@ -20,6 +20,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -238,7 +239,7 @@ class _Reader:
         if digest(parts) != head["sha256"]:
             self._refuse(f"{head['scenario']!r} was changed after it was written: {_RENEW}", start)
         scenario = self._made(start, str(head["scenario"]), lambda: scenario_of(document))
-        limits = tuple(self._made(at, str(line["budget"]), lambda line=line: _budget(line)) for at, line in budgets)  # type: ignore[misc]
+        limits = tuple(self._made(at, str(line["budget"]), partial(_budget, line)) for at, line in budgets)
         missing = {budget.column for budget in limits} - set(columns)
         if missing:
             self._refuse(f"there are no trials of {min(missing)}: {_RENEW}", start)

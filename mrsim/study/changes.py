@@ -11,7 +11,7 @@ is compared at once. See :mod:`mrsim.study.shifts` for what is compared.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -24,7 +24,7 @@ from mrsim.study.documents import flattened
 from mrsim.study.executors import Build
 from mrsim.study.provenance import engine
 from mrsim.study.run import chunk_function, run
-from mrsim.study.shifts import By, Change, Tolerance, evidence, read_tolerance, settled
+from mrsim.study.shifts import By, Change, Evidence, Tolerance, evidence, read_tolerance, settled
 from mrsim.study.statistics import CONFIDENCE
 
 if TYPE_CHECKING:
@@ -283,7 +283,10 @@ def changes_of(
     ]
     tests = [test for of in weighed for one in of for each in one for test in each.tests]
     rejected = iter(holm(tests, 1.0 - confidence))
-    settle: Callable[[Any], Change] = lambda each: settled(each, [next(rejected) for _ in each.tests], len(tests))  # noqa: E731
+
+    def settle(each: Evidence) -> Change:
+        return settled(each, [next(rejected) for _ in each.tests], len(tests))
+
     found = []
     for match, scenario, of, weights in zip(matches, scenarios, gathered, weighed, strict=True):
         budgets = [
