@@ -44,9 +44,9 @@ class Backup(Feed):
             self._position_s = max(self._position_s, self.segments.positions_s[-1])
         return self._position_s
 
-    @property
-    def usable(self) -> bool:
-        """Whether there is a snapshot, and a way to it."""
+    def usable(self, now_s: float) -> bool:
+        """Return whether there is a snapshot, and a way to it."""
+        self.segments.advance(now_s)
         return self.fetching and bool(self.segments.positions_s)
 
     def end_recovery_s(self, now_s: float) -> float:

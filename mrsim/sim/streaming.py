@@ -188,7 +188,7 @@ class Streaming:
     def can_promote(self, node: Node) -> bool:
         """Return whether a node has, or can get, what it would be primary with."""
         stream = node.upstream.stream if node.upstream is not None else None
-        return stream.usable if isinstance(stream, Backup) else node.made
+        return stream.usable(self._world.now) if isinstance(stream, Backup) else node.made
 
     def end_segment(self, primary: Node) -> None:
         """Archive what a primary has written since the last segment's end."""

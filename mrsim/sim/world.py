@@ -97,22 +97,20 @@ class Sampler:
     Attributes
     ----------
     values, known
-        What has been drawn so far, of distributions and of uniforms: a list over the chunk's trials each.
+        What has been drawn so far, of distributions and of uniforms: a list over the chunk's trials each. A value
+        stands beside the distribution that it was drawn from: two that share a name share their uniform, no more.
     """
 
     def __init__(self, draws: Draws) -> None:
         self.draws = draws
-        self.values: dict[tuple[str, int], list[float]] = {}
+        self.values: dict[tuple[str, int], tuple[Distribution, list[float]]] = {}
         self.known: dict[tuple[str, int], list[float]] = {}
         self._wide: dict[tuple[str, int, int], list[list[float]]] = {}
 
     def value(self, row: int, name: str, dist: Distribution, occasion: int) -> float:
-        """Return the value of ``dist`` for the trial in ``row``."""
-        key = (name, occasion)
-        column = self.values.get(key)
-        if column is None:
-            column = self.draws.mapped(name, dist.quantile, occasion).tolist()
-            self.values[key] = column
+        """Draw ``dist`` for the chunk and return the value for the trial in ``row``."""
+        column: list[float] = self.draws.mapped(name, dist.quantile, occasion).tolist()
+        self.values[name, occasion] = (dist, column)
         return column[row]
 
     def uniform(self, row: int, name: str, occasion: int) -> float:
@@ -167,8 +165,10 @@ class World:
 
     def sample(self, name: str, dist: Distribution, occasion: int = 0) -> float:
         """Return this trial's value of ``dist`` under ``name``."""
-        column = self._sampler.values.get((name, occasion))
-        return column[self._row] if column is not None else self._sampler.value(self._row, name, dist, occasion)
+        known = self._sampler.values.get((name, occasion))
+        if known is not None and known[0] is dist:
+            return known[1][self._row]
+        return self._sampler.value(self._row, name, dist, occasion)
 
     def uniform(self, name: str, occasion: int = 0) -> float:
         """Return this trial's uniform under ``name``."""

@@ -120,3 +120,11 @@ def test_restores_differ_from_trial_to_trial_only_by_what_is_drawn() -> None:
         ]
     )
     assert stats.kstest(found - 3600.0 - 300.0, stats.uniform(0.03, 1500.0).cdf).pvalue > ALPHA
+
+
+def test_a_snapshot_is_found_whether_or_not_anybody_looked_for_one_before() -> None:
+    """Prober and candidate are cut off from a primary that goes on taking snapshots."""
+    cut = {"kind": "partition", "between": ["us-east"], "and": ["us-west"], "in_flight": "lost", "at": "1000.37s"}
+    changes = {"faults": [cut], "stores.db.failover.detect.from": ["us-west"]}
+    for trace in traces(changes):
+        assert [event.subject for event in trace.events if event.kind == "promoted"] == ["db@us-west"]
