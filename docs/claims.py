@@ -345,6 +345,22 @@ _COSTS = (
         Band("none: the other standby answers", 0.0, 0.0),
     ),
 )
+_RETRIES = (
+    Row(
+        "write-costs/retries",
+        "writes done twice",
+        ("double_effects{service=booking}",),
+        Band("without keys, a charge is made twice", 1.0, INF),
+        Band("200/s for the way back from the standby to the client: 52 ms", 8.0, 12.0),
+    ),
+    Row(
+        "write-costs/retries-with-keys",
+        "writes done twice",
+        ("double_effects{service=booking}",),
+        Band("the second request is recognised", 0.0, 0.0),
+        Band("none, if the key is committed with the write", 0.0, 0.0),
+    ),
+)
 _LEASES = (
     Row(
         "leases/patroni-three-sites",
@@ -398,4 +414,15 @@ _INCIDENTS = (
         Band("none", 0.0, 0.0),
     ),
 )
-ROWS = (*_ACTIVE_PASSIVE, *_SNAPSHOTS, *_LEASES, *_BOOKSTORE, *_SWITCHOVERS, *_COSTS, *_BROWNOUT, *_FRONTS, *_INCIDENTS)
+ROWS = (
+    *_ACTIVE_PASSIVE,
+    *_SNAPSHOTS,
+    *_LEASES,
+    *_BOOKSTORE,
+    *_SWITCHOVERS,
+    *_COSTS,
+    *_RETRIES,
+    *_BROWNOUT,
+    *_FRONTS,
+    *_INCIDENTS,
+)

@@ -37,10 +37,13 @@ class Metric:
     """Whether a trial can leave it unfinished (censored at the horizon, or never)."""
     needs_horizon: bool = False
     """Whether its value depends on the horizon, so that a budget needs an explicit one."""
+    needs: str = ""
+    """What the service or store that it is of must say, such as ``retries``; without it there is nothing to measure."""
 
 
 _SERVICE_OP = (Label("service"), Label("op"))
 _STORE = (Label("store"),)
+_SERVICE = (Label("service"),)
 
 METRICS: tuple[Metric, ...] = (
     Metric(
@@ -134,6 +137,55 @@ METRICS: tuple[Metric, ...] = (
     Metric("in_doubt_survived", "count", _STORE, QUANTILES, "Never acknowledged, yet in the surviving history."),
     Metric("in_doubt_gone", "count", _STORE, QUANTILES, "Executed, never acknowledged, absent."),
     Metric("refused_writes", "count", _STORE, QUANTILES, "Attempted and never executed.", needs_horizon=True),
+    Metric(
+        "unanswered_writes",
+        "count",
+        _SERVICE,
+        QUANTILES,
+        "Acknowledged by the store, but the answer was on a path that a fault cut, and died there.",
+        needs="retries",
+    ),
+    Metric(
+        "double_effects",
+        "count",
+        _SERVICE,
+        QUANTILES,
+        "Writes done twice: executed and not answered, tried again, and both are in the surviving history.",
+        needs="retries",
+    ),
+    Metric(
+        "recognised_retries",
+        "count",
+        _SERVICE,
+        QUANTILES,
+        "Retries of writes that stand, recognised by their idempotency key.",
+        needs="retries",
+    ),
+    Metric(
+        "redone_writes",
+        "count",
+        _SERVICE,
+        QUANTILES,
+        "Executed, not answered and absent from the surviving history, but done by a retry that is in it.",
+        needs="retries",
+    ),
+    Metric(
+        "late_answers",
+        "count",
+        _SERVICE,
+        QUANTILES,
+        "Writes that waited for standbys and were answered after all, before the client tried again.",
+        needs="retries",
+    ),
+    Metric(
+        "unknown_outcomes",
+        "count",
+        _SERVICE,
+        QUANTILES,
+        "Executed, and the client never learns what became of it: given up, or tried again on a history that did not "
+        "survive.",
+        needs="retries",
+    ),
     Metric(
         "split_brain",
         "flag",

@@ -236,7 +236,7 @@ class Routes:
                 paths = chosen(regions, partial(self._into, service, cohort, reading))
                 if store is None or pieces is None:
                     packed = self._pack(paths, regions, region_layer.change_s)
-                    yield from self._of_pieces(cohort, region_layer, None, packed)
+                    yield from self._of_pieces(cohort, regions, region_layer, None, packed)
                     continue
                 endpoint = self._endpoint(store, regions)
                 sees, works = self._instance_times(store, cohort, endpoint)
@@ -244,7 +244,7 @@ class Routes:
                     links = chosen(list(zip(regions, nodes, strict=True)), lambda pair: self._whole("link", *pair))
                     served = meet(meet(paths, links), chosen(nodes, ranges_of))
                     packed = self._pack(served, regions, np.maximum(region_layer.change_s, node_layer.change_s))
-                    yield from self._of_pieces(cohort, region_layer, node_layer, packed)
+                    yield from self._of_pieces(cohort, regions, region_layer, node_layer, packed)
 
     def _into(self, service: str, cohort: str, reading: bool, region: str) -> Ranges:
         """When requests of a cohort get through a region's front door and, for reads, to a copy of what they read."""
@@ -266,7 +266,9 @@ class Routes:
             rows.append([part for split in parts for part in split])
         return padded(rows, errors=True)
 
-    def _of_pieces(self, cohort: str, region: Layer, node: Layer | None, packed: Packed) -> Iterator[Slab]:
+    def _of_pieces(
+        self, cohort: str, regions: tuple[str, ...], region: Layer, node: Layer | None, packed: Packed
+    ) -> Iterator[Slab]:
         points = self.population.cohorts[cohort]
         # A bound that no point comes to is left out: what is the same for all points stays one column of memory.
         layers = [layer for layer in (region, node) if layer is not None]
@@ -301,6 +303,7 @@ class Routes:
                 node_event=region.event[rows] if node is None else node.event[rows],
                 open_from_s=open_from,
                 open_event=packed.event[rows, place],
+                regions=regions,
             )
 
 

@@ -60,6 +60,8 @@ class Slab:
         When each point's instance saw the endpoint's answer, when its connections worked, and the change's event.
     open_from_s, open_event
         When the way opened, and the event that opened it, per row.
+    regions
+        The region that it leads through in each trial of the chunk, whether or not the trial has it.
     """
 
     cohort: str
@@ -75,6 +77,7 @@ class Slab:
     node_event: Ints
     open_from_s: Floats
     open_event: Ints
+    regions: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)

@@ -216,6 +216,14 @@ def _manage_inside(draw: st.DrawFn, store: Data, elsewhere: bool) -> None:
     }
 
 
+def _service(draw: st.DrawFn) -> Data:
+    service: Data = {"writes": STORE, "reads": {STORE: draw(st.sampled_from(["nearest", "primary"]))}}
+    if draw(st.booleans()):
+        gives_up = draw(st.sampled_from(["0s", "1min", "30min"]))
+        service["retries"] = {"after": "15s", "gives_up_after": gives_up, "idempotent": draw(st.booleans())}
+    return service
+
+
 def _record(draw: st.DrawFn, regions: tuple[str, ...]) -> Data:
     policy = draw(st.sampled_from(["latency", "failover", "latency", "failover", "anycast"]))
     record: Data = {"serves": ["orders"], "policy": policy, "regions": list(regions)}
@@ -315,7 +323,7 @@ def scenario_data(draw: st.DrawFn, *, with_faults: bool = True) -> Data:
         "witnesses": {WITNESS: {"rtt": "15ms"}},
         "control_points": {"cloud-api": {}},
         "stores": {STORE: store},
-        "services": {"orders": {"writes": STORE, "reads": {STORE: draw(st.sampled_from(["nearest", "primary"]))}}},
+        "services": {"orders": _service(draw)},
         "dns": {"shop": _record(draw, regions)},
         "clients": clients,
         "faults": _faults(draw, regions, store) if with_faults else [],

@@ -310,5 +310,5 @@ def _services(scenario: Scenario, op: str) -> list[str]:
 
 def _data(scenario: Scenario) -> dict[str, object]:
     """Return what the grammar of budgets looks names up in."""
-    services = {name: {"writes": one.writes, "reads": one.reads} for name, one in scenario.services.items()}
+    services = {name: dict(one) for name, one in scenario.services.items()}
     return {"services": services, "stores": dict(scenario.stores), "clients": dict(scenario.clients)}

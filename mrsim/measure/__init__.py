@@ -9,6 +9,7 @@ import numpy as np
 from mrsim.measure.bins import Bins, Fate, bins_of
 from mrsim.measure.chains import Chains
 from mrsim.measure.columns import Measures, Status
+from mrsim.measure.doubt import Doubt
 from mrsim.measure.intervals import Outages, curve_times_s
 from mrsim.measure.latency import put_latency
 from mrsim.measure.ledger import Ledger, Load
@@ -105,9 +106,14 @@ def _measure_store(chunk: _Chunk, store: str) -> list[Episode]:
     load = Load(scenario.stores[store], phase_s)
     ledger = Ledger(load, bins, scenario.horizon, max(len(services), 1), dual, judged_s)
     durable_differs = _loses_after(chunk, bins)
-    for service in services:
-        _measure_writes(chunk, service, ledger, bins, durable_differs)
-    put_loss(chunk.measures, store, ledger, traces)
+    doubts = [
+        doubt
+        for service in services
+        if (doubt := _measure_writes(chunk, service, ledger, bins, durable_differs)) is not None
+    ]
+    counts = put_loss(chunk.measures, store, ledger, traces)
+    for doubt in doubts:
+        doubt.put(chunk.measures, counts)
     episodes = put_split_brain(chunk.measures, store, services, ledger, chunk.routes, dual)
     put_failovers(chunk.measures, store, ledger, traces)
     return episodes
@@ -122,14 +128,20 @@ def _loses_after(chunk: _Chunk, bins: Sequence[Bins]) -> bool:
     )
 
 
-def _measure_writes(chunk: _Chunk, service: str, ledger: Ledger, bins: Sequence[Bins], durable_differs: bool) -> None:
+def _measure_writes(
+    chunk: _Chunk, service: str, ledger: Ledger, bins: Sequence[Bins], durable_differs: bool
+) -> Doubt | None:
     def pieces(trial: int, node: str) -> Sequence[Piece]:
         return bins[trial].pieces.get(node, ())
 
     outages = chunk.outages()
     durable = chunk.outages() if durable_differs else None
+    rule = chunk.scenario.services[service].retries
+    doubt = Doubt(chunk.routes, service, rule, ledger) if rule is not None else None
     for slab in chunk.routes.writes(service, pieces):
         ledger.add(slab)
+        if doubt is not None:
+            doubt.add(slab)
         outages.add(slab, ledger.accepted(slab, Fate.KEPT, Fate.LOST, Fate.DIVERGENT, Fate.PENDING))
         if durable is not None:
             durable.add(slab, ledger.accepted(slab, Fate.KEPT))
@@ -143,6 +155,9 @@ def _measure_writes(chunk: _Chunk, service: str, ledger: Ledger, bins: Sequence[
         chunk.early,
         chunk.chains,
     )
+    if doubt is not None:
+        doubt.finish()
+    return doubt
 
 
 def _table(episodes: Sequence[Episode]) -> dict[str, NDArray[np.generic]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from math import isnan
 from typing import TYPE_CHECKING
@@ -38,6 +38,16 @@ LEDGER = (
     "refused_writes",
 )
 """Columns of the write ledger, in the order in which they add up."""
+
+OUTCOMES = (
+    "unanswered_writes",
+    "double_effects",
+    "recognised_retries",
+    "redone_writes",
+    "late_answers",
+    "unknown_outcomes",
+)
+"""Columns on writes whose clients were not told in time: answers that died, then what became of all of them."""
 
 TAIL, TAIL_CLIENTS = "p95", "95%"
 """The quantile over trials, and over clients, whose phases are shown beside the mean."""
@@ -167,18 +177,29 @@ def loss_rows(results: Results) -> list[tuple[str, QuantileRow]]:
 
 def ledger_rows(results: Results) -> list[tuple[str, list[LedgerRow]]]:
     """Return the write ledger by store."""
-    ledgers = []
-    for store in results.scenario.stores:
+    return _count_rows(results, "store", results.scenario.stores, LEDGER)
+
+
+def outcome_rows(results: Results) -> list[tuple[str, list[LedgerRow]]]:
+    """Return by service with retries what became of writes whose clients were not told in time."""
+    return _count_rows(results, "service", results.scenario.services, OUTCOMES)
+
+
+def _count_rows(
+    results: Results, label: str, names: Iterable[str], metrics: Sequence[str]
+) -> list[tuple[str, list[LedgerRow]]]:
+    tables = []
+    for name in names:
         rows = []
-        for metric in LEDGER:
-            column = column_name(metric, {"store": store})
+        for metric in metrics:
+            column = column_name(metric, {label: name})
             if column in results.columns:
                 sample = results.sample(column)
-                label = metric.removesuffix("_writes").replace("_", " ").replace("in doubt", "in doubt,")
-                rows.append(LedgerRow(column, label, estimate(sample, "mean"), estimate(_whether(sample), "trials")))
+                words = metric.removesuffix("_writes").replace("_", " ").replace("in doubt", "in doubt,")
+                rows.append(LedgerRow(column, words, estimate(sample, "mean"), estimate(_whether(sample), "trials")))
         if rows:
-            ledgers.append((store, rows))
-    return ledgers
+            tables.append((name, rows))
+    return tables
 
 
 def flag_rows(results: Results) -> list[tuple[str, list[FlagRow]]]:

@@ -14,6 +14,7 @@ from mrsim.report.numbers import count, duration, share
 from mrsim.report.sentences import fault_sentence
 from mrsim.report.tables import (
     QUANTILES,
+    LedgerRow,
     QuantileRow,
     RecoveryTable,
     flag_rows,
@@ -21,6 +22,7 @@ from mrsim.report.tables import (
     latency_rows,
     ledger_rows,
     loss_rows,
+    outcome_rows,
     phase_tables,
     recovery_tables,
     replay_trial,
@@ -56,7 +58,7 @@ def run_report(results: Results, *, width: int = DEFAULT_WIDTH, colour: bool = F
     """
     page = Page(width, colour=colour)
     _opening(page, results)
-    for part in (_recovery, _phases, _loss, _ledger, _flags, _latency, _idle_faults):
+    for part in (_recovery, _phases, _loss, _ledger, _outcomes, _flags, _latency, _idle_faults):
         part(page, results)
     budgets_section(page, results.checks)
     assumptions_section(page, results.scenario.assumptions, everything=assumptions == "all")
@@ -198,7 +200,19 @@ def _ledger(page: Page, results: Results) -> None:
     if not ledgers:
         return
     page.heading("Writes", "mean per trial up to the horizon, in full so that it adds up; below, the trials with any")
-    columns = (Column("store"), *(Column(row.label, "right", wraps=True) for row in ledgers[0][1]))
+    _counts(page, "store", ledgers)
+
+
+def _outcomes(page: Page, results: Results) -> None:
+    outcomes = outcome_rows(results)
+    if not outcomes:
+        return
+    page.heading("Writes whose clients were not told in time", "mean per trial; below, the trials with any")
+    _counts(page, "service", outcomes)
+
+
+def _counts(page: Page, of: str, ledgers: list[tuple[str, list[LedgerRow]]]) -> None:
+    columns = (Column(of), *(Column(row.label, "right", wraps=True) for row in ledgers[0][1]))
     wide: list[tuple[str, ...]] = []
     tall: list[tuple[str, ...]] = []
     for store, ledger in ledgers:
@@ -206,7 +220,7 @@ def _ledger(page: Page, results: Results) -> None:
         wide.append((store, *(mean for _, mean, _ in cells)))
         wide.append(("", *(trials for *_, trials in cells)))
         tall += [("" if index else store, *row) for index, row in enumerate(cells)]
-    entries = (Column("store"), Column("writes"), Column("mean", "right"), Column("in trials", "right"))
+    entries = (Column(of), Column("writes"), Column("mean", "right"), Column("in trials", "right"))
     page.first_that_fits([(columns, wide), (entries, tall)])
 
 

@@ -123,6 +123,8 @@ def _read_key(key: str, data: dict[str, Any]) -> tuple[Metric, dict[str, str]]:
             raise _missing_label(metric, label.name)
     if "service" in labels and "op" in labels:
         _check_operation(labels["service"], labels["op"], data)
+    if metric.needs:
+        _check_needed(metric, labels, data)
     return metric, labels
 
 
@@ -182,6 +184,20 @@ def _check_operation(service: str, op: str, data: dict[str, Any]) -> None:
     if not body.get("writes" if op == "write" else "reads"):
         message = f"the service {service!r} does not {op}"
         raise _BudgetError(message, "its budget could never be judged")
+
+
+def _check_needed(metric: Metric, labels: dict[str, str], data: dict[str, Any]) -> None:
+    what = "service" if "service" in labels else "store"
+    if not has(data[f"{what}s"].get(labels[what]), metric.needs):
+        message = f"the {what} {labels[what]!r} has no {metric.needs}: there is nothing to measure"
+        raise _BudgetError(message, f"write {metric.needs} there, or leave the budget out")
+
+
+def has(body: Any, needed: str) -> bool:
+    """Return whether a service or store, as data or as a model, says something of ``needed``, a dotted path."""
+    for key in needed.split("."):
+        body = body.get(key) if isinstance(body, dict) else getattr(body, key, None)
+    return body is not None and body is not False
 
 
 def _read(metric: Metric, labels: dict[str, str], expression: str, level: str, key: str, line: int) -> Budget:

@@ -6,7 +6,7 @@ import math
 
 from mrsim.scenario.document import Document, Path, nearest
 from mrsim.scenario.model import Scenario
-from mrsim.scenario.services import Record
+from mrsim.scenario.services import Record, Retries, Service
 from mrsim.units import write
 
 MOST_POINTS = 50_000
@@ -23,6 +23,8 @@ def check_services(scenario: Scenario, document: Document) -> None:
             document.add(
                 path, f"the service {name!r} neither reads nor writes a store", "write reads: or writes:", key=True
             )
+        if service.retries is not None:
+            _check_retries(service, service.retries, (*path, "retries"), document)
         if len(set(service.runs_in)) < len(service.runs_in):
             document.add((*path, "runs_in"), "a region is named twice", "keep one")
         records = [record for record, body in scenario.dns.items() if name in body.serves]
@@ -33,6 +35,14 @@ def check_services(scenario: Scenario, document: Document) -> None:
             document.add(
                 path, f"the service {name!r} is behind two records: {', '.join(records)}", "keep one", key=True
             )
+
+
+def _check_retries(service: Service, rule: Retries, path: Path, document: Document) -> None:
+    if service.writes is None:
+        document.add(path, "a service that writes nothing has no writes to retry", "leave it out", key=True)
+    elif 0.0 < rule.gives_up_after < rule.after:
+        message = f"clients give up before they try again, after {write(rule.after, 'duration')}"
+        document.add((*path, "gives_up_after"), message, "raise it, or write 0s: they never try again")
 
 
 def check_record(record: Record, path: Path, scenario: Scenario, document: Document) -> None:

@@ -6,7 +6,20 @@ from typing import Literal
 
 from pydantic import Field
 
-from mrsim.scenario.fields import Count, Model, Name, Seconds, SecondsDist, Share
+from mrsim.scenario.fields import Count, Flag, Model, Name, Seconds, SecondsDist, Share
+
+
+class Retries(Model):
+    """What clients do about a write whose outcome they were not told."""
+
+    after: Seconds = Field(gt=0, description="How long a client waits for the answer before it tries again.")
+    gives_up_after: Seconds = Field(
+        description="It goes on trying until so long after it sent the write; 0s: it never tries again."
+    )
+    idempotent: Flag = Field(
+        default=False,
+        description="A key is committed with the write, by which a retry of what stands is recognised.",
+    )
 
 
 class Service(Model):
@@ -17,6 +30,9 @@ class Service(Model):
         default_factory=dict, description="Stores it reads, each with its route."
     )
     writes: Name | None = Field(default=None, description="The store it writes to.")
+    retries: Retries | None = Field(
+        default=None, description="When clients try writes again whose outcome they do not know; none: not counted."
+    )
 
 
 class HealthCheck(Model):

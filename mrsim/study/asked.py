@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mrsim.errors import Problem, ScenarioError
 from mrsim.metrics import BY_NAME
-from mrsim.scenario.budget_text import parse_budget
+from mrsim.scenario.budget_text import has, parse_budget
 from mrsim.study.documents import digest, scenario_document
 
 if TYPE_CHECKING:
@@ -117,6 +117,9 @@ def _fits(scenario: Scenario, budget: Budget) -> bool:
         return False
     if service is not None and "op" in labels and not (service.writes if labels["op"] == "write" else service.reads):
         return False
+    needs = BY_NAME[budget.metric].needs
+    if needs and not has(service or scenario.stores.get(labels.get("store", "")), needs):
+        return False
     known = {"store": set(scenario.stores), "from": {"all", *scenario.clients}}
     return all(labels[name] in there for name, there in known.items() if name in labels)
 
@@ -124,7 +127,7 @@ def _fits(scenario: Scenario, budget: Budget) -> bool:
 def _names(scenario: Scenario) -> dict[str, Any]:
     """Return what the grammar of budgets looks names up in."""
     return {
-        "services": {name: {"reads": one.reads, "writes": one.writes} for name, one in scenario.services.items()},
+        "services": {name: dict(one) for name, one in scenario.services.items()},
         "stores": dict(scenario.stores),
         "clients": dict(scenario.clients),
     }

@@ -18,12 +18,14 @@ if TYPE_CHECKING:
 
 KEPT_OR_NOT = ("kept_writes", "lost_writes", "divergent_writes", "pending_writes")
 IN_DOUBT = ("in_doubt_survived", "in_doubt_gone")
+OUTCOMES = ("double_effects", "recognised_retries", "redone_writes", "late_answers", "unknown_outcomes")
 
 
 def check_measured(scenario: Scenario, traces: list[Trace], seed: int) -> None:
     """Measure the first trials of a study and check laws 1 and 2, and what follows from the definitions."""
     found = measure(scenario, Population(scenario), traces, Draws(seed, 0, len(traces)))
     check_ledger(traces, found)
+    check_outcomes(scenario, found)
     check_phases(found)
     check_recovery(scenario, traces, found)
 
@@ -50,6 +52,24 @@ def check_ledger(traces: list[Trace], found: Measures) -> None:
     decided = np.array([trace.stores["db"].decided for trace in traces])
     assert np.all(known[decided])
     assert np.all(count["pending_writes"][decided] == 0)
+
+
+def check_outcomes(scenario: Scenario, found: Measures) -> None:
+    """Law 1, of clients: every write whose client was not told in time has one outcome; keys leave none done twice."""
+    rule = scenario.services["orders"].retries
+    if rule is None:
+        assert not any(column.startswith(OUTCOMES) for column in found.values)
+        return
+    outcomes = {name: found.values[f"{name}{{service=orders}}"] for name in OUTCOMES}
+    for column in outcomes.values():
+        assert np.all(column >= 0)
+        np.testing.assert_array_equal(column, np.floor(column))
+    unanswered = found.values["unanswered_writes{service=orders}"]
+    in_doubt = np.sum([found.values[f"{name}{{store=db}}"] for name in IN_DOUBT], axis=0)
+    np.testing.assert_array_equal(np.sum([*outcomes.values()], axis=0), in_doubt + unanswered)
+    assert not np.any(outcomes["double_effects" if rule.idempotent else "recognised_retries"])
+    if rule.gives_up_after == 0.0:
+        assert not any(np.any(outcomes[name]) for name in ("double_effects", "recognised_retries", "redone_writes"))
 
 
 def check_phases(found: Measures) -> None:

@@ -239,6 +239,27 @@ BROKEN = [
     ("{orders-db: nearest}", "{orders-db: closest}", "services.storefront.reads.orders-db", "'closest'", "nearest"),
     ("{reads: {orders-db: nearest}}", "{}", "services.storefront", "neither reads nor writes", ""),
     ("orders: {writes: orders-db}", "orders: {reads: {orders-db: primary}}", "budgets", "does not write", ""),
+    (
+        "{reads: {orders-db: nearest}}",
+        "{reads: {orders-db: nearest}, retries: {after: 5s, gives_up_after: 1min}}",
+        "services.storefront.retries",
+        "writes nothing",
+        "leave it out",
+    ),
+    (
+        "orders: {writes: orders-db}",
+        "orders: {writes: orders-db, retries: {after: 5s, gives_up_after: 1s}}",
+        "services.orders.retries.gives_up_after",
+        "before they try again, after 5s",
+        "0s",
+    ),
+    (
+        "rpo{store=orders-db}: [p99 < 2min]",
+        "double_effects{service=orders}: [p99 < 1]",
+        "budgets",
+        "the service 'orders' has no retries",
+        "write retries there",
+    ),
     ("serves: [storefront, orders]", "serves: [storfront, orders]", "dns.shop.serves[0]", "storfront", "'storefront'"),
     ("serves: [storefront, orders]", "serves: [orders]", "services.storefront", "no record leads to", "serves"),
     (
