@@ -414,6 +414,24 @@ _INCIDENTS = (
         Band("none", 0.0, 0.0),
     ),
 )
+_PROBES = (
+    Row(
+        "probes/deep-probe-fail-open",
+        _READERS,
+        _reads("storefront"),
+        _minutes("readers: less than 5 min", 0, 5),
+        _minutes("the writers' 5 to 15 min: they wait for the same primary, and then for their TTL", 5, 15),
+        note="all regions are unhealthy with the primary, and the answers lead to the lost one again",
+    ),
+    Row(
+        "probes/deep-probe-fail-closed",
+        "outage of reads, 90 % of all clients",
+        ("rto{service=storefront, op=read, clients=90%, of=all}",),
+        _minutes("readers: less than 5 min", 0, 5),
+        _minutes("the writers' 5 to 15 min: they wait for the same primary, and then for their TTL", 5, 15),
+        note="nothing is answered while every region waits for the one primary",
+    ),
+)
 ROWS = (
     *_ACTIVE_PASSIVE,
     *_SNAPSHOTS,
@@ -425,4 +443,5 @@ ROWS = (
     *_BROWNOUT,
     *_FRONTS,
     *_INCIDENTS,
+    *_PROBES,
 )

@@ -232,8 +232,8 @@ def _record(draw: st.DrawFn, regions: tuple[str, ...]) -> Data:
     if draw(st.sampled_from([True, True, False])):
         record["health_check"] = {
             "preset": draw(st.sampled_from(["route53-fast", "azure-traffic-manager-fast", "global-accelerator"])),
-            "depth": draw(st.sampled_from(["reachability", "application"])),
-            "when_all_unhealthy": draw(st.sampled_from(["answer-all", "answer-none"])),
+            "depth": draw(st.sampled_from(["reachability", "application", "write-path"])),
+            "when_all_unhealthy": draw(st.sampled_from(["answer-all", "answer-none", "answer-fallback"])),
         }
     return record
 

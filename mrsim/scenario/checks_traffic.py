@@ -6,7 +6,7 @@ import math
 
 from mrsim.scenario.document import Document, Path, nearest
 from mrsim.scenario.model import Scenario
-from mrsim.scenario.services import Record, Retries, Service
+from mrsim.scenario.services import HealthCheck, Record, Retries, Service
 from mrsim.units import write
 
 MOST_POINTS = 50_000
@@ -67,6 +67,26 @@ def check_record(record: Record, path: Path, scenario: Scenario, document: Docum
     if check is not None and check.interval_from == "start" and check.timeout > check.every:
         message = f"a probe may wait {write(check.timeout, 'duration')}, longer than the interval"
         document.add((*path, "health_check", "timeout"), message, "lower it, raise every, or write interval_from: end")
+    if check is not None:
+        _check_health(record, check, (*path, "health_check"), scenario, document)
+
+
+def _check_health(record: Record, check: HealthCheck, path: Path, scenario: Scenario, document: Document) -> None:
+    """Note a probe of a write path where nothing is written, and a fallback that nobody answers with."""
+    if check.depth == "write-path" and not any(
+        scenario.services[name].writes is not None for name in record.serves if name in scenario.services
+    ):
+        message = "the probe asks for a write, and no service of this record writes a store"
+        document.add((*path, "depth"), message, "write depth: application")
+    if check.fallback is None:
+        return
+    answers = record.regions or scenario.regions
+    if check.when_all_unhealthy != "answer-fallback":
+        message = f"when all are unhealthy the authority would {check.when_all_unhealthy}, not use the fallback"
+        document.add((*path, "fallback"), message, "leave it out, or write when_all_unhealthy: answer-fallback")
+    elif check.fallback not in answers:
+        message = f"the record does not answer with {check.fallback!r}"
+        document.add((*path, "fallback"), message, nearest(check.fallback, answers))
 
 
 def check_clients(scenario: Scenario, document: Document) -> None:

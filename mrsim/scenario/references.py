@@ -32,6 +32,7 @@ REFERENCES: tuple[tuple[str, Kind], ...] = (
     ("dns * regions []", "region"),
     ("dns * weights {}", "region"),
     ("dns * health_check stands", "place"),
+    ("dns * health_check fallback", "region"),
     ("clients * near", "region"),
     ("control_points * inside", "region"),
     ("faults [] region", "region or zone"),

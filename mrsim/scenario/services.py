@@ -52,12 +52,18 @@ class HealthCheck(Model):
         description="How long the application may take to answer; none: the timeout.",
     )
     healthy_above: Share = Field(default=0.5, description="Healthy while more than this share of checkers says so.")
-    depth: Literal["reachability", "application"] = Field(
-        default="application", description="What a probe asks: a TCP connect, or an answer from the application."
+    depth: Literal["reachability", "application", "write-path"] = Field(
+        default="application",
+        description="What a probe asks: a TCP connect; an answer from the application; or one that needs an "
+        "acknowledged write to every store that the record's services write in that region.",
     )
-    when_all_unhealthy: Literal["answer-all", "answer-none"] = Field(
+    when_all_unhealthy: Literal["answer-all", "answer-none", "answer-fallback"] = Field(
         default="answer-all",
-        description="What the authority answers when every target is unhealthy (fail open or closed).",
+        description="What the authority answers when every target is unhealthy: as if all were healthy (fail open), "
+        "nothing (fail closed), or one fixed region.",
+    )
+    fallback: Name | None = Field(
+        default=None, description="Region that answer-fallback answers with; none: the last of the record's."
     )
     stands: Name = Field(
         default="checkers", description="Place the checkers stand in; 'checkers' is outside every region."

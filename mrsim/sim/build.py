@@ -14,6 +14,7 @@ from mrsim.sim.dns import Authority, preferences
 from mrsim.sim.endpoint import Endpoint
 from mrsim.sim.health import ProberGroup, Steady, Timing
 from mrsim.sim.injector import Injector
+from mrsim.sim.instances import Instance, look_through_front
 from mrsim.sim.looks import at_once, look_at_front
 from mrsim.sim.network import Geometry, Network
 from mrsim.sim.nodes import Node
@@ -45,6 +46,7 @@ class Parts:
     returns: dict[str, Returns] = field(default_factory=dict)
     switchovers: dict[str, Switchovers | None] = field(default_factory=dict)
     wirings: list[Wiring] = field(default_factory=list)
+    instances: list[Instance] = field(default_factory=list)
 
     def close(self) -> None:
         """Take the finished trial apart, so that its components are freed at once and not by a search for cycles."""
@@ -55,6 +57,8 @@ class Parts:
             endpoint.close()
         for wiring in self.wirings:
             wiring.close()
+        for instance in self.instances:
+            instance.close()
 
 
 class Builder:
@@ -143,28 +147,52 @@ class Builder:
     def _authority(
         self, world: World, parts: Parts, name: str, record: Record, refreshers: list[Refresher]
     ) -> Authority:
-        authority = Authority(world, name, record, self._preferences[name])
+        offered = record.regions or self.scenario.regions
+        authority = Authority(world, name, record, offered, self._preferences[name])
         check = record.health_check
         if check is None:
             return authority
         timing = Timing(
             check.every, check.interval_from == "end", check.fails, check.recovers, check.timeout, needed_down(check)
         )
-        for region in record.regions or self.scenario.regions:
+        for region in offered:
+            label = f"{name}/check/{region}"
+            stores = self._written(record, region) if check.depth == "write-path" else []
+            instances = [self._instance(world, parts, f"{label}/{store}", region, store) for store in stores]
             look = partial(look_at_front, parts.network, parts.brownouts, check, region)
+            if instances:
+                look = partial(look_through_front, parts.network, parts.brownouts, check, region, instances)
 
             def verdict(down: bool, event: int, region: str = region) -> None:
                 authority.on_verdict(region, event, down=down)
 
-            label = f"{name}/check/{region}"
             standing = (check.stands,) * check.checkers
-            steady = self._steady.get(label)
+            # How long a deep probe takes follows from the trial's own draws.
+            steady = None if instances else self._steady.get(label)
             group = ProberGroup(
                 world, label, f"{name}@{region}", standing, timing, look, at_once, verdict, steady=steady
             )
-            self._steady.setdefault(label, group.steady)
-            refreshers.append((frozenset((region, check.stands)), group.reassess))
+            if not instances:
+                self._steady.setdefault(label, group.steady)
+            for instance in instances:
+                instance.on_change = group.reassess
+            for store in stores:
+                parts.databases[store].listen(group.reassess)
+            sites = (site for store in stores for site in parts.databases[store].nodes)
+            refreshers.append((frozenset((region, check.stands, *sites)), group.reassess))
         return authority
+
+    def _written(self, record: Record, region: str) -> list[str]:
+        """Return the stores that services behind a record write from a region."""
+        services = (self.scenario.services[name] for name in record.serves)
+        stores = (service.writes for service in services if not service.runs_in or region in service.runs_in)
+        return list(dict.fromkeys(store for store in stores if store is not None))
+
+    def _instance(self, world: World, parts: Parts, label: str, region: str, store: str) -> Instance:
+        model = self.scenario.stores[store].endpoint
+        instance = Instance(world, label, region, model, parts.endpoints[store], parts.databases[store])
+        parts.instances.append(instance)
+        return instance
 
 
 def needed_down(check: HealthCheck) -> int:

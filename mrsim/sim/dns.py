@@ -25,15 +25,25 @@ class Authority:
         The trial.
     name, record
         The record's id and its scenario.
+    regions
+        Regions that the record may answer with.
     preferences
         Per cohort: regions in the order in which the policy would choose them.
     """
 
-    def __init__(self, world: World, name: str, record: Record, preferences: dict[str, tuple[str, ...]]) -> None:
+    def __init__(
+        self,
+        world: World,
+        name: str,
+        record: Record,
+        regions: tuple[str, ...],
+        preferences: dict[str, tuple[str, ...]],
+    ) -> None:
         self._world = world
         self._name = name
         self._record = record
         self._preferences = preferences
+        self._offered = regions
         self._down: set[str] = set()
         self._verdicts = 0
         self.answers = {cohort: [Change(-INF, order[0])] for cohort, order in preferences.items()}
@@ -56,14 +66,10 @@ class Authority:
         self._world.at(self._world.now + delay, ROUTING, f"{self._name}/applies/{region}", apply)
 
     def _answer(self, cause: int) -> None:
-        check = self._record.health_check
         event = NO_EVENT
         for cohort, order in self._preferences.items():
             healthy = [region for region in order if region not in self._down]
-            if healthy:
-                target = healthy[0]
-            else:
-                target = order[0] if check is not None and check.when_all_unhealthy == "answer-all" else ""
+            target = healthy[0] if healthy else self._without_any(order)
             changes = self.answers[cohort]
             if changes[-1].target == target:
                 continue
@@ -72,7 +78,18 @@ class Authority:
                 self._world.stirred += 1
             changes.append(Change(self._world.now, target, event))
 
+    def _without_any(self, order: tuple[str, ...]) -> str:
+        """Return what is answered when every region is unhealthy."""
+        check = self._record.health_check
+        if check is None or check.when_all_unhealthy == "answer-all":
+            return order[0]
+        if check.when_all_unhealthy == "answer-none":
+            return ""
+        return check.fallback or self._offered[-1]
+
     def _note(self) -> str:
+        if len(self._down) == len(self._offered):
+            return "every region is unhealthy"
         return f"without {', '.join(sorted(self._down))}" if self._down else "with every region"
 
 

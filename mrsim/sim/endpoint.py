@@ -45,6 +45,11 @@ class Endpoint:
         self._moves = 0
         self._waiting: Callable[[], None] | None = None
         self.changes: dict[str, list[Change]] = {region: [Change(-INF, target)] for region in regions}
+        self._listeners: dict[str, list[Callable[[], None]]] = {}
+
+    def listen(self, region: str, listener: Callable[[], None]) -> None:
+        """Call ``listener()`` whenever the answer given in a region has changed."""
+        self._listeners.setdefault(region, []).append(listener)
 
     def move(self, target: str, mover: str, cause: int, done: Callable[[int], None]) -> None:
         """Answer with another node: the mover edits the authority, which takes time and a path.
@@ -87,9 +92,9 @@ class Endpoint:
         )
         if self.target in among:
             self.target = target
-        for changes in self.changes.values():
+        for region, changes in self.changes.items():
             if changes[-1].target in among:
-                changes.append(Change(self._world.now, target, event, cached=False))
+                self._give(region, Change(self._world.now, target, event, cached=False))
         self._world.stirred += 1
         return event
 
@@ -102,8 +107,9 @@ class Endpoint:
         done(self._event)
 
     def close(self) -> None:
-        """Forget what waits for a path."""
+        """Forget what waits for a path, and who listens."""
         self._waiting = None
+        self._listeners.clear()
 
     def _answer(self, target: str, cause: int) -> None:
         self.target = target
@@ -124,4 +130,9 @@ class Endpoint:
     def _tell_regions(self, cause: int) -> None:
         for region, changes in self.changes.items():
             if changes[-1].target != self.target and self._network.both_ways(region, self._model.authority):
-                changes.append(Change(self._world.now, self.target, cause))
+                self._give(region, Change(self._world.now, self.target, cause))
+
+    def _give(self, region: str, change: Change) -> None:
+        self.changes[region].append(change)
+        for listener in self._listeners.get(region, ()):
+            listener()

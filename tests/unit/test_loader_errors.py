@@ -83,6 +83,27 @@ BROKEN = [
     ("regions: [us-east, eu-west,", "regions: [checkers, us-east, eu-west,", "regions[0]", "reserved", "another name"),
     ("regions: [us-east, eu-west,", "regions: [3, us-east, eu-west,", "regions[0]", "'3' is not a text", ""),
     ("regions: [us-east, eu-west, ap-southeast]", "regions: {}", "regions", "is not a list", ""),
+    (
+        "serves: [storefront, orders], policy: latency, ttl: 60s, health_check: route53-fast",
+        "serves: [storefront], policy: latency, ttl: 60s, health_check: {preset: route53-fast, depth: write-path}",
+        "dns.shop.health_check.depth",
+        "no service of this record writes a store",
+        "depth: application",
+    ),
+    (
+        "health_check: route53-fast",
+        "health_check: {preset: route53-fast, fallback: eu-west}",
+        "dns.shop.health_check.fallback",
+        "not use the fallback",
+        "when_all_unhealthy: answer-fallback",
+    ),
+    (
+        "health_check: route53-fast",
+        "health_check: {preset: cloudflare, fallback: eu-wst}",
+        "dns.shop.health_check.fallback",
+        "unknown region 'eu-wst'",
+        "'eu-west'",
+    ),
     ("rtt: aws-2026", "rtt: aws-2025", "network.rtt", "unknown rtt preset 'aws-2025'", "did you mean 'aws-2026'?"),
     (
         "rtt: aws-2026",
