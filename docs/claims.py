@@ -400,6 +400,13 @@ _INCIDENTS = (
         Band("21.2/s for 43 s and up to 5 s of TTL", 905.0, 1020.0),
     ),
     Row(
+        "incidents/github-2018-reconciled",
+        "until the East's writes were there again",
+        ("reconciliation{store=cluster}",),
+        None,
+        Band("the report, nine days later: still being gone through", 24.0 * _HOURS, INF),
+    ),
+    Row(
         "incidents/github-2018-guarded",
         "outage of writes outside the cut",
         _writes("site", "99%"),

@@ -112,6 +112,20 @@ class Change:
 
 
 @dataclass(slots=True)
+class Reconciled:
+    """What a node had acknowledged before ``until_s`` and the surviving history lacked was written again at ``at_s``.
+
+    ``history`` is the one that it was written on.
+    """
+
+    node: str
+    until_s: float
+    at_s: float
+    history: int
+    event: int
+
+
+@dataclass(slots=True)
 class StoreTrace:
     """What happened to one store."""
 
@@ -130,6 +144,8 @@ class StoreTrace:
     """Commits of the surviving history before this time exist on a node that is up (infinite if its primary is up)."""
     redundant: list[Span] = field(default_factory=lambda: [Span(-INF, INF)])
     """When the surviving history's primary had as many standbys as its commit rule asks for, at least one."""
+    reconciled: list[Reconciled] = field(default_factory=list)
+    """What people brought back from the disks of former primaries."""
 
 
 @dataclass(slots=True)

@@ -148,6 +148,9 @@ def _failover(draw: st.DrawFn, regions: tuple[str, ...], primary: str, standbys:
             "rebuild": draw(durations(1, 120)),
         },
     }
+    if draw(st.integers(0, 2)) == 0:
+        reconcile = {"takes": draw(durations(30, 900)), "recovers": draw(st.sampled_from(["100%", "70%"]))}
+        failover["old_primary"]["reconcile"] = reconcile | {"sets_aside": draw(st.booleans())}
     if by != "lease":
         if draw(st.booleans()):
             failover["promote"]["order"] = _some(draw, tuple(standbys))

@@ -44,6 +44,7 @@ DEFAULTS: dict[str, tuple[str, ...]] = {
     "Unconfirmed": ("unconfirmed-defaults",),
     "Promote": ("promote-defaults",),
     "OldPrimary": ("old-primary-defaults",),
+    "Reconcile": ("reconcile-defaults",),
     "InRegion": ("in-region-defaults",),
     "SelfCheck": ("self-check-defaults",),
     "HealthCheck": ("health-check-defaults",),

@@ -19,6 +19,7 @@ from mrsim.sim.looks import at_once, look_at_front
 from mrsim.sim.network import Geometry, Network
 from mrsim.sim.nodes import Node
 from mrsim.sim.reach import Brownouts, Reach
+from mrsim.sim.reconcile import Reconciliation
 from mrsim.sim.returns import Returns
 from mrsim.sim.streaming import Streaming
 from mrsim.sim.switchover import Switchovers
@@ -45,6 +46,7 @@ class Parts:
     loads: dict[str, Load]
     returns: dict[str, Returns] = field(default_factory=dict)
     switchovers: dict[str, Switchovers | None] = field(default_factory=dict)
+    reconciliations: dict[str, Reconciliation] = field(default_factory=dict)
     wirings: list[Wiring] = field(default_factory=list)
     instances: list[Instance] = field(default_factory=list)
 
@@ -138,6 +140,8 @@ class Builder:
             parts.wirings.append(wiring)
             parts.returns[name] = wiring.returns
             parts.switchovers[name] = wiring.switchovers
+            if wiring.reconciliation is not None:
+                parts.reconciliations[name] = wiring.reconciliation
         # Probers and leases look again after everything that a change of paths has changed by itself.
         network.listen(lambda touched, cause: refresh(cause, touched))
         return parts, injector

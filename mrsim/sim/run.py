@@ -107,6 +107,7 @@ def _effects(events: list[Event], injector: Injector) -> list[bool]:
 def _store_trace(parts: Parts, name: str, database: Database) -> StoreTrace:
     nodes = database.nodes
     decided, until = _chosen(parts, database)
+    reconciliation = parts.reconciliations.get(name)
     return StoreTrace(
         histories=database.histories,
         acks={node.name: node.finish() for node in nodes.values()},
@@ -116,6 +117,7 @@ def _store_trace(parts: Parts, name: str, database: Database) -> StoreTrace:
         decided=decided,
         replicated_until_s=until,
         redundant=database.redundant.spans,
+        reconciled=reconciliation.reconciled if reconciliation is not None else [],
     )
 
 

@@ -13,6 +13,7 @@ from mrsim.sim.health import Outcome, ProberGroup, Steady, Timing
 from mrsim.sim.hosts import HostWatch
 from mrsim.sim.lease import LeaseControl
 from mrsim.sim.looks import at_once, look_at_node
+from mrsim.sim.reconcile import Reconciliation
 from mrsim.sim.returns import Returns
 from mrsim.sim.selfcheck import IsolationCheck
 from mrsim.sim.switchover import Switchovers
@@ -85,6 +86,7 @@ class Wiring:
         "_world",
         "clusters",
         "controls",
+        "reconciliation",
         "returns",
         "switchovers",
     )
@@ -116,6 +118,7 @@ class Wiring:
         self.switchovers: Switchovers | None = None
         self.clusters = self._manage(store.in_region) if store.in_region is not None else _NO_CLUSTERS
         self.returns = self._control(store.failover)
+        self.reconciliation = self._reconcile(store.failover)
 
     def close(self) -> None:
         """Forget who listens."""
@@ -153,6 +156,15 @@ class Wiring:
         if self._store.endpoint.moved_by == "health" and detect is not None:
             self._follow_health(detect)
         return returns
+
+    def _reconcile(self, failover: Failover | None) -> Reconciliation | None:
+        rule = failover.old_primary.reconcile if failover is not None else None
+        if rule is None:
+            return None
+        reconciliation = Reconciliation(self._world, self._network, rule, self._database)
+        self._database.listen(reconciliation.on_change)
+        self._network.listen(reconciliation.on_network)
+        return reconciliation
 
     def _known_without_control(self, site: str) -> str | None:
         """Return the primary as a node is told where nobody fails over between regions."""
