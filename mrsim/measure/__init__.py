@@ -14,7 +14,6 @@ from mrsim.measure.intervals import Outages, curve_times_s
 from mrsim.measure.latency import put_latency
 from mrsim.measure.ledger import Ledger, Load
 from mrsim.measure.loss import put_loss
-from mrsim.measure.reconciled import put_reconciled
 from mrsim.measure.recovery import put_recovery
 from mrsim.measure.splitbrain import Episode, decided_s, dual_s, put_failovers, put_split_brain
 from mrsim.routes import Routes
@@ -113,9 +112,6 @@ def _measure_store(chunk: _Chunk, store: str) -> list[Episode]:
         if (doubt := _measure_writes(chunk, service, ledger, bins, durable_differs)) is not None
     ]
     counts = put_loss(chunk.measures, store, ledger, traces)
-    failover = scenario.stores[store].failover
-    if failover is not None and failover.old_primary.reconcile is not None:
-        put_reconciled(chunk.measures, store, failover.old_primary.reconcile, ledger.bins, counts, traces)
     for doubt in doubts:
         doubt.put(chunk.measures, counts)
     episodes = put_split_brain(chunk.measures, store, services, ledger, chunk.routes, dual)
