@@ -104,7 +104,6 @@ _ACTIVE_PASSIVE = (
         note="on a path with room to spare the lag is the way there",
     ),
     Row("active-passive/manual-region-loss", _OUT, _writes("app"), _minutes("15 to 60 min", 15, 60)),
-    Row("active-passive/platform-scale-up", _OUT, _writes("api"), _minutes("15 to 60 min by hand", 15, 60)),
     Row(
         "active-passive/archive-only-region-loss",
         _LOSS,
@@ -399,6 +398,13 @@ _INCIDENTS = (
         _BOTH_COASTS,
         Band("954 in one busy cluster", 900.0, 1020.0),
         Band("21.2/s for 43 s and up to 5 s of TTL", 905.0, 1020.0),
+    ),
+    Row(
+        "incidents/github-2018-reconciled",
+        "until the East's writes were there again",
+        ("reconciliation{store=cluster}",),
+        None,
+        Band("the report, nine days later: still being gone through", 24.0 * _HOURS, INF),
     ),
     Row(
         "incidents/github-2018-guarded",

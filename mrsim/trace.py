@@ -22,8 +22,6 @@ PHASES = (
     "data_wait",
     "promotion",
     "restore",
-    "relocation",
-    "verification",
     "propagation",
     "reconnect",
     "repair",
@@ -114,6 +112,20 @@ class Change:
 
 
 @dataclass(slots=True)
+class Reconciled:
+    """What a node had acknowledged before ``until_s`` and the surviving history lacked was written again at ``at_s``.
+
+    ``history`` is the one that it was written on.
+    """
+
+    node: str
+    until_s: float
+    at_s: float
+    history: int
+    event: int
+
+
+@dataclass(slots=True)
 class StoreTrace:
     """What happened to one store."""
 
@@ -132,6 +144,8 @@ class StoreTrace:
     """Commits of the surviving history before this time exist on a node that is up (infinite if its primary is up)."""
     redundant: list[Span] = field(default_factory=lambda: [Span(-INF, INF)])
     """When the surviving history's primary had as many standbys as its commit rule asks for, at least one."""
+    reconciled: list[Reconciled] = field(default_factory=list)
+    """What people brought back from the disks of former primaries."""
 
 
 @dataclass(slots=True)
@@ -144,8 +158,6 @@ class Trace:
         Per (cohort, region): when a request from the cohort reaches the region's front door and its answer comes back.
     links
         Per (region, node): when a service in the region can talk to the node, both ways.
-    serving
-        Per (service, region): when the service's instances served there; pairs that always did are left out.
     error_rate
         Per region: spans with the share of application requests that fail there; absent means 0.
     answers
@@ -173,7 +185,6 @@ class Trace:
     burst_phase_s: dict[str, float] = field(default_factory=dict)
     fault_events: list[int] = field(default_factory=list)
     fault_effects: list[bool] = field(default_factory=list)
-    serving: dict[tuple[str, str], list[Span]] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         """Return the trial in a line: where it comes from, when the fault was, how much happened."""

@@ -9,11 +9,13 @@ import numpy as np
 from mrsim.measure.bins import Bins, Fate, bins_of
 from mrsim.measure.chains import Chains
 from mrsim.measure.columns import Measures, Status
+from mrsim.measure.commits import Rest
 from mrsim.measure.doubt import Doubt
 from mrsim.measure.intervals import Outages, curve_times_s
 from mrsim.measure.latency import put_latency
 from mrsim.measure.ledger import Ledger, Load
 from mrsim.measure.loss import put_loss
+from mrsim.measure.reconciled import put_reconciled
 from mrsim.measure.recovery import put_recovery
 from mrsim.measure.splitbrain import Episode, decided_s, dual_s, put_failovers, put_split_brain
 from mrsim.routes import Routes
@@ -84,6 +86,7 @@ class _Chunk:
         self.scenario = scenario
         self.population = population
         self.traces = traces
+        self.draws = draws
         self.routes = Routes(scenario, population, population.phases(draws), traces)
         self.chains = Chains(traces)
         self.early: Bools = np.array([trace.stopped_early for trace in traces], dtype=bool)
@@ -111,9 +114,13 @@ def _measure_store(chunk: _Chunk, store: str) -> list[Episode]:
         for service in services
         if (doubt := _measure_writes(chunk, service, ledger, bins, durable_differs)) is not None
     ]
-    counts = put_loss(chunk.measures, store, ledger, traces)
+    commits = put_loss(chunk.measures, store, ledger, traces, chunk.draws)
+    failover = scenario.stores[store].failover
+    if failover is not None and failover.old_primary.reconcile is not None:
+        put_reconciled(chunk.measures, store, failover.old_primary.reconcile, ledger.bins, commits, traces)
+    rests = [Rest(list(one.per_bin), mass) for one, mass in zip(commits, ledger.mass.tolist(), strict=True)]
     for doubt in doubts:
-        doubt.put(chunk.measures, counts)
+        doubt.put(chunk.measures, rests, chunk.draws)
     episodes = put_split_brain(chunk.measures, store, services, ledger, chunk.routes, dual)
     put_failovers(chunk.measures, store, ledger, traces)
     return episodes

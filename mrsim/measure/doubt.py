@@ -8,7 +8,6 @@ acknowledges. What had been executed and stands is then done twice, unless a key
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mrsim.measure.bins import Fate
+from mrsim.measure.commits import split
 from mrsim.measure.latency import commit_wait_s
 from mrsim.scenario.places import region_of
 from mrsim.trace import INF, NO_EVENT
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mrsim.measure.columns import Measures
-    from mrsim.measure.ledger import Counts, Ledger
+    from mrsim.measure.commits import Rest
+    from mrsim.measure.ledger import Ledger
+    from mrsim.rng import Draws
     from mrsim.routes import Routes
     from mrsim.scenario.services import Retries
     from mrsim.slabs import Slab
@@ -228,35 +230,26 @@ class Doubt:
         """Note that all ways of the service have been added."""
         self._after = self._ledger.mass.copy()
 
-    def put(self, measures: Measures, counts: Sequence[Counts]) -> None:
-        """Add the service's columns, given the store's whole counts by trial."""
-        sums = np.zeros((len(counts), len(Outcome)))
-        unanswered = np.zeros(len(counts))
-        for trial, count in enumerate(counts):
-            running: dict[int, float] = {}
+    def put(self, measures: Measures, rests: Sequence[Rest], draws: Draws) -> None:
+        """Add the service's columns, given what of the store's commits is still to be shared out, by trial."""
+        width = len(Outcome) + 1
+        drawn = draws.uniforms(f"{self._service}/retries", width * self._mass.shape[1]).tolist()
+        sums = np.zeros((len(rests), len(Outcome)))
+        unanswered = np.zeros(len(rests))
+        for trial, rest in enumerate(rests):
             for index, b in enumerate(self._ledger.bins[trial]):
+                first, *others = drawn[trial][width * index : width * (index + 1)]
+                expected = float(self._after[trial, index] - self._before[trial, index])
                 if b.fate.acknowledged:
-                    low = running.get(b.history, 0.0)
-                    high = running[b.history] = low + float(self._unanswered[trial, index])
-                    unanswered[trial] += math.floor(high) - math.floor(low)
-                else:
-                    low = count.before[index] + float(self._before[trial, index])
-                    high = count.before[index] + float(self._after[trial, index])
-                sums[trial] += _whole(low, self._mass[trial, index].tolist(), high)
+                    expected = float(self._unanswered[trial, index])
+                mine = rest.claim(index, expected, first)
+                if b.fate.acknowledged:
+                    unanswered[trial] += mine
+                sums[trial] += split(mine, self._mass[trial, index, :-1].tolist(), expected, others)
         labels = {"service": self._service}
         measures.put("unanswered_writes", labels, unanswered)
         for outcome, metric in _COLUMNS.items():
             measures.put(metric, labels, sums[:, outcome])
-
-
-def _whole(low: float, masses: list[float], high: float) -> list[float]:
-    """Return whole counts of the outcomes, as differences of floors; the last holds what is left up to ``high``."""
-    found, at = [], low
-    for mass in masses[:-1]:
-        upto = min(at + mass, high)
-        found.append(float(math.floor(upto) - math.floor(at)))
-        at = upto
-    return [*found, float(math.floor(high) - math.floor(at))]
 
 
 def _lost_cuts_s(routes: Routes, trace: Trace) -> list[float]:

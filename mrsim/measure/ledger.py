@@ -1,19 +1,18 @@
 """The write ledger of one store: how many commits went into every bin, from who was routed where and when.
 
-Clients attempt R(t) commits up to t: the steady rate, and its multiple during bursts. Each point attempts its weight's
-share. Counts are differences of the floor of cumulative sums, so that they are whole and their sums exact.
+Clients attempt R(t) commits up to t, in the mean: the steady rate, and its multiple during bursts. Each point attempts
+its weight's share. How many there were in a trial is a Poisson variable of what was expected in each bin.
 """
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mrsim.measure.bins import Bin, Bins, Fate
+from mrsim.measure.bins import Bins, Fate
 from mrsim.measure.intervals import distinct
 
 if TYPE_CHECKING:
@@ -42,6 +41,7 @@ class Load:
     def __init__(self, store: Store, phase_s: Floats) -> None:
         self.rate_per_s = store.wal.commits
         self.bursts = store.wal.bursts
+        self.connections = store.replication.connections
         self.phase_s = phase_s
 
     def attempts(self, at_s: Floats, rows: slice | Ints) -> Floats:
@@ -180,34 +180,3 @@ class Ledger:
         """Return for each row of a way whether its commits share one of the fates."""
         rows = range(len(self.mass)) if isinstance(slab.rows, slice) else slab.rows.tolist()
         return np.array([self.bins[t][b].fate in fates for t, b in zip(rows, slab.label.tolist(), strict=True)])
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """Whole numbers of commits of one trial: per bin, and in all."""
-
-    per_bin: tuple[int, ...]
-    before: tuple[float, ...]
-    """Per bin: cumulative attempts of its history before it (acknowledged or in doubt, apart)."""
-    attempted: int
-
-    def by_fate(self, bins: Sequence[Bin]) -> list[int]:
-        """Return how many commits met each fate, in the order of :class:`~mrsim.measure.bins.Fate`."""
-        totals = [0] * len(Fate)
-        for count, b in zip(self.per_bin, bins, strict=True):
-            totals[b.fate] += count
-        return totals
-
-
-def counts_of(bins: Sequence[Bin], mass: Sequence[float], attempted: float) -> Counts:
-    """Return whole counts of one trial's bins; acknowledged and in-doubt commits of a history are counted apart."""
-    running: dict[tuple[int, bool], float] = {}
-    per_bin, before = [0] * len(bins), [0.0] * len(bins)
-    for index in sorted(range(len(bins)), key=lambda i: (bins[i].history, bins[i].start_s)):
-        key = (bins[index].history, bins[index].fate.acknowledged)
-        so_far = running.get(key, 0.0)
-        before[index] = so_far
-        running[key] = so_far + mass[index]
-        per_bin[index] = math.floor(running[key]) - math.floor(so_far)
-    # a rounding error below a millionth of a commit must not lose a whole one
-    return Counts(tuple(per_bin), tuple(before), max(math.floor(attempted + 1e-6), sum(per_bin)))

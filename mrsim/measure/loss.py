@@ -9,13 +9,15 @@ import numpy as np
 
 from mrsim.measure.bins import Fate
 from mrsim.measure.columns import Measures, Status
-from mrsim.measure.ledger import Counts, Ledger, counts_of
+from mrsim.measure.commits import Commits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
+    from mrsim.measure.ledger import Ledger
+    from mrsim.rng import Draws
     from mrsim.trace import StoreTrace, Trace
 
     Floats = NDArray[np.float64]
@@ -31,26 +33,28 @@ _COLUMNS: tuple[tuple[str, tuple[Fate, ...]], ...] = (
 )
 
 
-def put_loss(measures: Measures, store: str, ledger: Ledger, traces: Sequence[Trace]) -> list[Counts]:
-    """Add the ledger's columns and the data loss of one store; return the counts of every trial."""
+def put_loss(measures: Measures, store: str, ledger: Ledger, traces: Sequence[Trace], draws: Draws) -> list[Commits]:
+    """Add the ledger's columns and the data loss of one store; return the commits of every trial."""
     labels = {"store": store}
     ends = np.full(len(traces), ledger.horizon_s)
     attempted = ledger.load.attempts(ends, slice(None)) - ledger.load.attempts(np.zeros(len(traces)), slice(None))
-    masses = ledger.mass.tolist()
-    counts = [
-        counts_of(bins, mass, total) for bins, mass, total in zip(ledger.bins, masses, attempted.tolist(), strict=True)
+    uniforms = draws.uniforms(f"{store}/commits", 1 + 2 * ledger.mass.shape[1]).tolist()
+    commits = [
+        Commits(bins, mass[: len(bins)], total - sum(mass), ledger.load.connections, drawn[: 1 + 2 * len(bins)])
+        for bins, mass, total, drawn in zip(
+            ledger.bins, ledger.mass.tolist(), attempted.tolist(), uniforms, strict=True
+        )
     ]
-    totals = np.array([count.by_fate(bins) for count, bins in zip(counts, ledger.bins, strict=True)], dtype=np.float64)
+    totals = np.array([one.by_fate(bins) for one, bins in zip(commits, ledger.bins, strict=True)], dtype=np.float64)
     for metric, fates in _COLUMNS:
         measures.put(metric, labels, np.add.reduce(totals[:, [int(fate) for fate in fates]], axis=1))
-    all_attempted = np.array([float(count.attempted) for count in counts])
-    measures.put("attempted_writes", labels, all_attempted)
-    measures.put("refused_writes", labels, all_attempted - np.add.reduce(totals, axis=1))
+    measures.put("attempted_writes", labels, np.array([float(one.attempted) for one in commits]))
+    measures.put("refused_writes", labels, np.array([float(one.refused) for one in commits]))
     lost = np.zeros((2, len(traces)))
     status = np.zeros(len(traces), dtype=np.int8)
     for index, trace in enumerate(traces):
         history = trace.stores[store]
-        lost[:, index] = _absent_s(ledger, counts[index], index, trace, history)
+        lost[:, index] = _absent_s(ledger, commits[index], index, trace, history)
         if not history.decided:
             status[index] = Status.CENSORED
             pending = max(0.0, ledger.horizon_s - history.replicated_until_s)
@@ -58,15 +62,15 @@ def put_loss(measures: Measures, store: str, ledger: Ledger, traces: Sequence[Tr
             lost[:, index] = np.maximum(lost[:, index], [pending, before])
     measures.put("data_loss_s", labels, lost[0], status)
     measures.put("data_loss_at_fault_s", labels, lost[1], status)
-    return counts
+    return commits
 
 
-def _absent_s(ledger: Ledger, counts: Counts, trial: int, trace: Trace, store: StoreTrace) -> tuple[float, float]:
+def _absent_s(ledger: Ledger, commits: Commits, trial: int, trace: Trace, store: StoreTrace) -> tuple[float, float]:
     """Return data loss and its part before the fault, from the oldest acknowledged absent commit; (0, 0) if none is."""
     absent = [
-        (_first_commit_s(ledger, counts, trial, index), index)
+        (_first_commit_s(ledger, commits, trial, index), index)
         for index, b in enumerate(ledger.bins[trial])
-        if b.fate.absent and counts.per_bin[index] > 0
+        if b.fate.absent and commits.per_bin[index] > 0
     ]
     if not absent:
         return 0.0, 0.0
@@ -80,19 +84,22 @@ def _absent_s(ledger: Ledger, counts: Counts, trial: int, trace: Trace, store: S
     return max(0.0, last_s - first_s), max(0.0, min(last_s, trace.fault_s) - first_s)
 
 
-def _first_commit_s(ledger: Ledger, counts: Counts, trial: int, index: int) -> float:
-    """Return when the first whole commit of a bin was made: the next integer of its history's cumulative count.
+def _first_commit_s(ledger: Ledger, commits: Commits, trial: int, index: int) -> float:
+    """Return when the first commit of a bin was made.
 
     The ledger counts from the start of the trial; what was committed before it, in the steady state in which everybody
     writes, was made all the same.
     """
     b = ledger.bins[trial][index]
+    before = 0.0
     if -math.inf < b.start_s < 0.0:
-        return ledger.load.time_of(trial, b.start_s, 1.0)
+        before = -float(ledger.load.attempts(np.array([b.start_s]), slice(trial, trial + 1))[0])
+    first = commits.first(index, before)
+    if first < 0.0:
+        return ledger.load.time_of(trial, b.start_s, before + first)
     start_s, end_s = max(b.start_s, 0.0), min(b.end_s, ledger.horizon_s)
-    needed = math.floor(counts.before[index]) + 1.0 - counts.before[index]
     head = float(ledger.head[trial, index])
     if head > 0.0:
-        return min(ledger.load.time_of(trial, start_s, needed / head), end_s)
+        return min(ledger.load.time_of(trial, start_s, first / head), end_s)
     start_s, end_s = max(start_s, float(ledger.first_s[trial, index])), min(end_s, float(ledger.last_s[trial, index]))
-    return start_s + (end_s - start_s) * min(needed / float(ledger.mass[trial, index]), 1.0)
+    return start_s + (end_s - start_s) * first / float(ledger.mass[trial, index])

@@ -54,8 +54,6 @@ _PHASE_STYLE: dict[str, tuple[str, str]] = {
     "data_wait": (SKY, "//"),
     "promotion": (GREEN, ""),
     "restore": (GREEN, "//"),
-    "relocation": (ORANGE, "//"),
-    "verification": (BLUE, "//"),
     "propagation": (SKY, ""),
     "reconnect": (PURPLE, ""),
     "repair": (YELLOW, ""),

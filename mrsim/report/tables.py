@@ -165,10 +165,15 @@ def recovery_tables(results: Results) -> list[RecoveryTable]:
 
 
 def loss_rows(results: Results) -> list[tuple[str, QuantileRow]]:
-    """Return data loss by store: in all, and the part acknowledged before the fault."""
+    """Return data loss by store: in all, the part acknowledged before the fault, and until it was brought back."""
     rows = []
+    metrics = (
+        ("data_loss_s", "in all"),
+        ("data_loss_at_fault_s", "acknowledged before the fault"),
+        ("reconciliation_s", "brought back, after the fault"),
+    )
     for store in results.scenario.stores:
-        for metric, label in (("data_loss_s", "in all"), ("data_loss_at_fault_s", "acknowledged before the fault")):
+        for metric, label in metrics:
             column = column_name(metric, {"store": store})
             if column in results.columns:
                 rows.append((store, quantile_row(results, column, label)))
@@ -178,6 +183,11 @@ def loss_rows(results: Results) -> list[tuple[str, QuantileRow]]:
 def ledger_rows(results: Results) -> list[tuple[str, list[LedgerRow]]]:
     """Return the write ledger by store."""
     return _count_rows(results, "store", results.scenario.stores, LEDGER)
+
+
+def recovered_rows(results: Results) -> list[tuple[str, list[LedgerRow]]]:
+    """Return by store how many lost writes were brought back from former primaries, and how many were not."""
+    return _count_rows(results, "store", results.scenario.stores, ("recovered_writes", "missing_writes"))
 
 
 def outcome_rows(results: Results) -> list[tuple[str, list[LedgerRow]]]:

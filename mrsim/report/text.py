@@ -24,6 +24,7 @@ from mrsim.report.tables import (
     loss_rows,
     outcome_rows,
     phase_tables,
+    recovered_rows,
     recovery_tables,
     replay_trial,
 )
@@ -58,7 +59,7 @@ def run_report(results: Results, *, width: int = DEFAULT_WIDTH, colour: bool = F
     """
     page = Page(width, colour=colour)
     _opening(page, results)
-    for part in (_recovery, _phases, _loss, _ledger, _outcomes, _flags, _latency, _idle_faults):
+    for part in (_recovery, _phases, _loss, _ledger, _recovered, _outcomes, _flags, _latency, _idle_faults):
         part(page, results)
     budgets_section(page, results.checks)
     assumptions_section(page, results.scenario.assumptions, everything=assumptions == "all")
@@ -201,6 +202,13 @@ def _ledger(page: Page, results: Results) -> None:
         return
     page.heading("Writes", "mean per trial up to the horizon, in full so that it adds up; below, the trials with any")
     _counts(page, "store", ledgers)
+
+
+def _recovered(page: Page, results: Results) -> None:
+    recovered = recovered_rows(results)
+    if recovered:
+        page.heading("Lost and divergent writes brought back", "mean per trial; below, the trials with any")
+        _counts(page, "store", recovered)
 
 
 def _outcomes(page: Page, results: Results) -> None:

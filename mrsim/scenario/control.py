@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from mrsim.scenario.fields import Bytes, Count, Model, Name, Seconds, SecondsDist, Share
+from mrsim.scenario.fields import Bytes, Count, Flag, Model, Name, Seconds, SecondsDist, Share
 
 
 class Detect(Model):
@@ -135,6 +135,18 @@ class Promote(Model):
     attempt_timeout: Seconds = Field(default=60.0, gt=0, description="Wait before a failed attempt is given up.")
 
 
+class Reconcile(Model):
+    """People who bring back what only a former primary holds, from its disk."""
+
+    takes: SecondsDist = Field(
+        description="From its host being in reach of operations to its writes being made again at the new primary."
+    )
+    recovers: Share = Field(description="Share of these writes that can be made again; the rest is in conflict.")
+    sets_aside: Flag = Field(
+        description="Its data is copied aside before it is rewound or rebuilt; else a rebuild discards what it held."
+    )
+
+
 class OldPrimary(Model):
     """What the old primary does when its fault ends."""
 
@@ -144,6 +156,9 @@ class OldPrimary(Model):
     starts_after: SecondsDist = Field(description="From the end of the fault to the database running.")
     rebuild: SecondsDist = Field(
         description="From learning of the new primary to being a standby again (rewind or re-clone)."
+    )
+    reconcile: Reconcile | None = Field(
+        default=None, description="How what only it holds is brought back; none: it is not."
     )
 
 

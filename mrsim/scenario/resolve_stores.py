@@ -100,6 +100,9 @@ def _failover(failover: dict[str, Any], path: Path, state: Resolving) -> None:
         section = state.section(failover, key)
         if section is not None:
             state.default(section, (*path, key), defaults)
+            reconcile = state.section(section, "reconcile") if key == "old_primary" else None
+            if reconcile is not None:
+                state.default(reconcile, (*path, key, "reconcile"), "reconcile-defaults")
     self_check = state.section(failover, "self_check")
     if self_check is not None:
         _one_name(self_check, "sees")

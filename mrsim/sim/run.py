@@ -95,7 +95,6 @@ class Simulator:
             burst_phase_s={name: load.phase_s for name, load in parts.loads.items()},
             fault_events=injector.events,
             fault_effects=_effects(world.events, injector),
-            serving=parts.tier.serving(),
         )
 
 
@@ -108,6 +107,7 @@ def _effects(events: list[Event], injector: Injector) -> list[bool]:
 def _store_trace(parts: Parts, name: str, database: Database) -> StoreTrace:
     nodes = database.nodes
     decided, until = _chosen(parts, database)
+    reconciliation = parts.reconciliations.get(name)
     return StoreTrace(
         histories=database.histories,
         acks={node.name: node.finish() for node in nodes.values()},
@@ -117,6 +117,7 @@ def _store_trace(parts: Parts, name: str, database: Database) -> StoreTrace:
         decided=decided,
         replicated_until_s=until,
         redundant=database.redundant.spans,
+        reconciled=reconciliation.reconciled if reconciliation is not None else [],
     )
 
 

@@ -13,6 +13,7 @@ from mrsim.sim.health import Outcome, ProberGroup, Steady, Timing
 from mrsim.sim.hosts import HostWatch
 from mrsim.sim.lease import LeaseControl
 from mrsim.sim.looks import at_once, look_at_node
+from mrsim.sim.reconcile import Reconciliation
 from mrsim.sim.returns import Returns
 from mrsim.sim.selfcheck import IsolationCheck
 from mrsim.sim.switchover import Switchovers
@@ -70,8 +71,6 @@ class Wiring:
         Who carries planned work out; None where nobody decides over it.
     controls, clusters
         What has to be taken apart after the trial.
-    decider
-        Who decides on failovers between regions; None where nobody does, or a lease.
     """
 
     __slots__ = (
@@ -87,7 +86,7 @@ class Wiring:
         "_world",
         "clusters",
         "controls",
-        "decider",
+        "reconciliation",
         "returns",
         "switchovers",
     )
@@ -116,10 +115,10 @@ class Wiring:
         self._steady = steady
         self._inside = inside
         self.controls: list[Control] = []
-        self.decider: Control | None = None
         self.switchovers: Switchovers | None = None
         self.clusters = self._manage(store.in_region) if store.in_region is not None else _NO_CLUSTERS
         self.returns = self._control(store.failover)
+        self.reconciliation = self._reconcile(store.failover)
 
     def close(self) -> None:
         """Forget who listens."""
@@ -158,6 +157,15 @@ class Wiring:
             self._follow_health(detect)
         return returns
 
+    def _reconcile(self, failover: Failover | None) -> Reconciliation | None:
+        rule = failover.old_primary.reconcile if failover is not None else None
+        if rule is None:
+            return None
+        reconciliation = Reconciliation(self._world, self._network, rule, self._database)
+        self._database.listen(reconciliation.on_change)
+        self._network.listen(reconciliation.on_network)
+        return reconciliation
+
     def _known_without_control(self, site: str) -> str | None:
         """Return the primary as a node is told where nobody fails over between regions."""
         cluster = self.clusters.get(site)
@@ -182,7 +190,6 @@ class Wiring:
             self.clusters,
         )
         self.controls.append(control)
-        self.decider = control
         returns = self._returns(control.primary_known_in, leased=False)
         self.switchovers = Switchovers(
             self._world, self._network, self._name, self._database, self._endpoint, mover, returns

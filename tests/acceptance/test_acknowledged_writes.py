@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from mrsim.scenario.loader import loads
 from mrsim.sim.run import Simulator
@@ -42,7 +43,7 @@ def test_a_candidate_that_has_every_acknowledged_write_loses_none(changes: tuple
 
 
 def test_a_fixed_order_behind_a_quorum_loses_what_the_other_acknowledged() -> None:
-    """eu-west's flush is back before ap-southeast has the commit: what was told in between is gone, in every trial.
+    """eu-west's flush is back before ap-southeast has the commit: what was told in between is gone.
 
     At the fault, ap-southeast holds what is older than one far way; told was what is older than a near round trip and
     a flush of 1.2 ms to 2.6 ms.
@@ -53,10 +54,14 @@ def test_a_fixed_order_behind_a_quorum_loses_what_the_other_acknowledged() -> No
 
 def _lost_what_only_eu_west_had(study: Results) -> None:
     told_s = FAR_S - 2 * NEAR_S
-    lost = _lost(study)
-    assert lost.min() >= 1.0
-    assert np.all(lost >= np.floor(RATE_PER_S * (told_s - 0.0036)) - 1.0)
-    assert np.all(lost <= RATE_PER_S * (told_s - 0.0012) + 1.0)
+    _lost_between(study, told_s - 0.0036, told_s - 0.0012)
+
+
+def _lost_between(study: Results, shortest_s: float, longest_s: float) -> None:
+    """In all trials together as many as came in windows of these lengths, at a risk of 1e-6 (Poisson) on each side."""
+    lost = int(_lost(study).sum())
+    assert stats.poisson(TRIALS * RATE_PER_S * shortest_s).cdf(lost) > 1e-6
+    assert stats.poisson(TRIALS * RATE_PER_S * longest_s).sf(lost) > 1e-6
 
 
 def test_the_most_advanced_of_those_in_reach_can_be_the_wrong_one() -> None:
@@ -71,11 +76,9 @@ def test_the_most_advanced_of_those_in_reach_can_be_the_wrong_one() -> None:
 
 
 def test_asynchronous_commits_lose_what_was_on_the_wire() -> None:
-    """One way's worth of commits, less the flush before the acknowledgement, in every trial."""
+    """One way's worth of commits, less the flush before the acknowledgement."""
     study = _study(NO_QUORUM)
-    lost = _lost(study)
-    assert lost.min() >= np.floor(RATE_PER_S * (NEAR_S - 0.0008)) - 1.0
-    assert lost.max() <= RATE_PER_S * NEAR_S + 1.0
+    _lost_between(study, NEAR_S - 0.0008, NEAR_S)
     assert study.values_of(of_store("data_loss_s")).max() <= NEAR_S + 1e-9
 
 

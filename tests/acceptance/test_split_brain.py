@@ -60,7 +60,9 @@ def test_isolation_without_fencing_splits(minutes: int) -> None:
         (old,) = store.acks["orders-db@us-east"]
         after_s = min(old.acked_until_s - healed_s, 30.0)
         expected.append(100.0 * (healed_s - store.histories[1].began_s + after_s - after_s**2 / 60.0))
-    assert _values(study, "divergent_writes") == pytest.approx(np.array(expected), rel=0.01)
+    # 1 % for what the points of the population are not; and five standard deviations of a Poisson variable.
+    off = np.abs(_values(study, "divergent_writes") - expected)
+    assert np.all(off <= 0.01 * np.array(expected) + 5.0 * np.sqrt(expected))
     # Episodes last until nobody is routed to one of the two any more.
     shortest = minutes * 60.0 - 36.0 - 26.0
     assert _values(study, "split_brain_s").min() > shortest

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from mrsim.measure import Status, measure
 from mrsim.measure.latency import commit_wait_s
@@ -95,29 +96,39 @@ def test_readers_of_a_lost_region_follow_the_record_and_writers_the_promotion() 
     assert read["decision"] == read["promotion"] == 0.0
 
 
-def test_the_loss_reaches_from_the_first_absent_commit_to_the_last_that_was_possible() -> None:
-    found = measured([lost_west()])
-    assert value(found, "lost_writes{store=db}") == 10.0
-    assert value(found, "divergent_writes{store=db}") == 0.0
-    assert value(found, "data_loss_s{store=db}") == pytest.approx(0.9, abs=1e-6), (
-        "the first absent commit is the next one"
+def counted(trials: Trace, metric: str, expected: float, model: Any = None) -> None:
+    """A count over many trials of the same trace is a Poisson variable: mean and variance, at a risk of 1e-6 each."""
+    found = measured([trials] * 256, model).values[f"{metric}{{store=db}}"]
+    assert found.sum() == pytest.approx(256 * expected, abs=5 * np.sqrt(256 * expected))
+    low, high = stats.chi2(256).ppf([5e-7, 1 - 5e-7])
+    assert low <= np.sum((found - expected) ** 2 / expected) <= high
+
+
+def test_the_loss_reaches_from_the_first_absent_commit_to_the_last_that_was_possible_against_theory() -> None:
+    """Ten commits a second for a second: P(loss ≤ x) = exp(-10 (1 - x)), and so exp(-10) that nothing is lost."""
+    counted(lost_west(), "lost_writes", 10.0)
+    found = measured([lost_west()] * 256).values
+    assert not found["divergent_writes{store=db}"].any()
+    np.testing.assert_array_equal(found["data_loss_at_fault_s{store=db}"], found["data_loss_s{store=db}"])
+    np.testing.assert_array_equal(found["data_loss_s{store=db}"] > 0.0, found["lost_writes{store=db}"] > 0.0)
+    assert (
+        stats.kstest(found["data_loss_s{store=db}"], lambda x: np.exp(-10.0 * (1.0 - np.clip(x, 0, 1)))).pvalue > 1e-6
     )
-    assert value(found, "data_loss_at_fault_s{store=db}") == value(found, "data_loss_s{store=db}")
 
 
-def test_less_than_one_commit_is_no_loss() -> None:
+def test_a_stretch_shorter_than_the_time_between_commits_often_loses_none_against_theory() -> None:
     lost = lost_west()
     lost.stores["db"].histories[1].forked_at_s = 99.95
-    assert value(measured([lost]), "data_loss_s{store=db}") == 0.0
+    nothing = int((measured([lost] * 256).values["data_loss_s{store=db}"] == 0.0).sum())
+    assert stats.binomtest(nothing, 256, np.exp(-0.5)).pvalue > 1e-6
 
 
-def test_loss_during_a_burst_is_counted_by_the_burst_rate() -> None:
+def test_loss_during_a_burst_is_counted_by_the_burst_rate_against_theory() -> None:
     model = scenario(bursts=", bursts: {every: 10min, last: 2min, rate: 20x, phase: random}")
     burst, calm = lost_west(burst_phase_s={"db": 0.0}), lost_west(burst_phase_s={"db": 300.0})
-    assert value(measured([burst], model), "lost_writes{store=db}") == 200.0
-    assert value(measured([calm], model), "lost_writes{store=db}") == 10.0
-    total = value(measured([calm], model), "attempted_writes{store=db}")
-    assert total == 10 * (HORIZON_S + 19 * 12 * 120)
+    counted(burst, "lost_writes", 200.0, model)
+    counted(calm, "lost_writes", 10.0, model)
+    counted(calm, "attempted_writes", 10 * (HORIZON_S + 19 * 12 * 120), model)
 
 
 def test_a_store_that_nobody_chose_a_history_for_is_censored_never_zero() -> None:
@@ -126,18 +137,29 @@ def test_a_store_that_nobody_chose_a_history_for_is_censored_never_zero() -> Non
     assert found.status["data_loss_s{store=db}"][0] == Status.CENSORED
     assert value(found, "data_loss_s{store=db}") == HORIZON_S - 97.0
     assert value(found, "data_loss_at_fault_s{store=db}") == 3.0
-    assert value(found, "pending_writes{store=db}") == 30.0
+    counted(trace(db), "pending_writes", 30.0)
     assert value(found, "lost_writes{store=db}") == 0.0
 
 
-def test_commits_in_doubt_survive_or_are_gone() -> None:
-    db = store(
-        acks={WEST: [AckSpan(-INF, 90.0, 100.0, 0)], EAST: []}, histories=[History(EAST, 0, 96.0, 7000.0)], surviving=1
-    )
-    found = measured([trace(db)])
-    assert value(found, "in_doubt_survived{store=db}") == 60.0
-    assert value(found, "in_doubt_gone{store=db}") == 40.0
-    assert value(found, "lost_writes{store=db}") == 0.0
+def in_doubt_since(start_s: float) -> Trace:
+    histories = [History(EAST, 0, 96.0, 7000.0)]
+    acks = {WEST: [AckSpan(-INF, start_s, 100.0, 0)], EAST: []}
+    return trace(store(acks=acks, histories=histories, surviving=1))
+
+
+def test_commits_in_doubt_survive_or_are_gone_against_theory() -> None:
+    counted(in_doubt_since(94.0), "in_doubt_survived", 20.0)
+    counted(in_doubt_since(94.0), "in_doubt_gone", 40.0)
+    assert not measured([in_doubt_since(94.0)] * 256).values["lost_writes{store=db}"].any()
+
+
+def test_no_more_are_in_doubt_than_there_are_connections_against_theory() -> None:
+    """A hundred by default, which fill up in ten seconds; each is from before the fork with probability 0.6."""
+    values = measured([in_doubt_since(90.0)] * 256).values
+    survived, gone = (values[f"in_doubt_{fate}{{store=db}}"] for fate in ("survived", "gone"))
+    np.testing.assert_array_equal(survived + gone, 100.0)
+    assert survived.mean() == pytest.approx(60.0, abs=5 * np.sqrt(24.0 / 256))
+    assert survived.var() == pytest.approx(24.0, abs=5 * 24.0 * np.sqrt(2.0 / 255))
 
 
 @pytest.mark.parametrize(

