@@ -104,6 +104,7 @@ _ACTIVE_PASSIVE = (
         note="on a path with room to spare the lag is the way there",
     ),
     Row("active-passive/manual-region-loss", _OUT, _writes("app"), _minutes("15 to 60 min", 15, 60)),
+    Row("active-passive/platform-scale-up", _OUT, _writes("api"), _minutes("15 to 60 min by hand", 15, 60)),
     Row(
         "active-passive/archive-only-region-loss",
         _LOSS,

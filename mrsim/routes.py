@@ -152,6 +152,13 @@ class Routes:
             self._paths[key] = [_of(trace.links.get((region, node))) for trace in self.traces]
         return self._paths[key]
 
+    def serving(self, service: str, region: str) -> list[tuple[Interval, ...]]:
+        """Return, per trial, when the service's instances served in the region."""
+        key = ("serves", service, region)
+        if key not in self._paths:
+            self._paths[key] = [_of(trace.serving.get((service, region))) for trace in self.traces]
+        return self._paths[key]
+
     def readable(self, store: str, node: str) -> list[tuple[Interval, ...]]:
         """Return, per trial, when the node could answer reads."""
         key = ("read", store, node)
@@ -160,14 +167,15 @@ class Routes:
         return self._paths[key]
 
     def _whole(self, kind: str, first: str, second: str) -> Ranges:
-        """Return the intervals of :meth:`front`, :meth:`link`, :meth:`readable` or the nearest copies, as arrays."""
+        """Return the intervals of the signal of that kind, or the nearest copies', as arrays."""
         key = (kind, first, second)
         found = self._ranges.get(key)
         if found is None:
             if kind == "nearest":
                 found = self._nearest_reads(first, second)
             else:
-                lists = {"front": self.front, "link": self.link, "read": self.readable}[kind](first, second)
+                signals = {"front": self.front, "link": self.link, "read": self.readable, "serves": self.serving}
+                lists = signals[kind](first, second)
                 found = everywhere(self.count) if all(part is ALWAYS for part in lists) else of_rows(lists)
             self._ranges[key] = found
         return found
@@ -219,7 +227,7 @@ class Routes:
         return self._slabs(service, self.scenario.services[service].writes, pieces, reading=False)
 
     def _slabs(self, service: str, store: str | None, pieces: Pieces | None, *, reading: bool = True) -> Iterator[Slab]:
-        runs_in = self.scenario.services[service].runs_in or self.scenario.regions
+        may_serve = self.scenario.services[service].may_serve
         known: dict[str, Ranges] = {}
 
         def ranges_of(node: str) -> Ranges:
@@ -232,7 +240,7 @@ class Routes:
         for cohort in self.population.cohorts:
             changes, seen = self.answers(service, cohort)
             for region_layer, answered in segments(changes, seen, seen):
-                regions = tuple(region if region in runs_in else "" for region in answered)
+                regions = tuple(region if may_serve(region) else "" for region in answered)
                 paths = chosen(regions, partial(self._into, service, cohort, reading))
                 if store is None or pieces is None:
                     packed = self._pack(paths, regions, region_layer.change_s)
@@ -247,10 +255,12 @@ class Routes:
                     yield from self._of_pieces(cohort, regions, region_layer, node_layer, packed)
 
     def _into(self, service: str, cohort: str, reading: bool, region: str) -> Ranges:
-        """When requests of a cohort get through a region's front door and, for reads, to a copy of what they read."""
+        """When requests of a cohort get through a region's front door to instances and, for reads, to a copy."""
         if not region:
             return nowhere(self.count)
-        path = self._whole("front", cohort, region)
+        path, serves = self._whole("front", cohort, region), self._whole("serves", service, region)
+        if not serves.always:
+            path = meet(path, serves)
         return meet(path, self._whole("nearest", service, region)) if reading else path
 
     def _pack(self, served: Ranges, regions: tuple[str, ...], since_s: Floats) -> Packed:

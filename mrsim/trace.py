@@ -22,6 +22,8 @@ PHASES = (
     "data_wait",
     "promotion",
     "restore",
+    "relocation",
+    "verification",
     "propagation",
     "reconnect",
     "repair",
@@ -158,6 +160,8 @@ class Trace:
         Per (cohort, region): when a request from the cohort reaches the region's front door and its answer comes back.
     links
         Per (region, node): when a service in the region can talk to the node, both ways.
+    serving
+        Per (service, region): when the service's instances served there; pairs that always did are left out.
     error_rate
         Per region: spans with the share of application requests that fail there; absent means 0.
     answers
@@ -185,6 +189,7 @@ class Trace:
     burst_phase_s: dict[str, float] = field(default_factory=dict)
     fault_events: list[int] = field(default_factory=list)
     fault_effects: list[bool] = field(default_factory=list)
+    serving: dict[tuple[str, str], list[Span]] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         """Return the trial in a line: where it comes from, when the fault was, how much happened."""

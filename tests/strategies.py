@@ -227,6 +227,34 @@ def _service(draw: st.DrawFn) -> Data:
     return service
 
 
+def _scaled_down(draw: st.DrawFn, regions: tuple[str, ...], store: Data, record: Data) -> Data | None:
+    """Return what keeps a service out of some regions at first; people are not sent there meanwhile."""
+    home = next(region for region in regions if store["primary"].startswith(region))
+    others = [region for region in regions if region != home]
+    if not others or draw(st.sampled_from([True, True, False])):
+        return None
+    asleep = _some(draw, tuple(others))
+    facts = ["front-down"]
+    failover = store.get("failover")
+    if failover is not None:
+        nodes = [item if isinstance(item, str) else item["region"] for item in store["standbys"]]
+        facts += ["promoted"] * 2 if set(asleep) <= set(nodes) else []
+        facts += ["decided"] if failover["decide"]["by"] != "lease" else []
+    check = record.setdefault("health_check", {"preset": "route53-fast"})
+    if record["policy"] == "failover" and draw(st.booleans()):
+        record["regions"] = [home, *others]
+    elif check.get("depth") != "write-path":
+        check["depth"] = "application"
+    return {
+        "regions": asleep,
+        "starts_when": draw(st.sampled_from(facts)),
+        "schedule": draw(st.sampled_from(["0s", "30s..3min"])),
+        "pull": draw(st.sampled_from(["0s", "5s..60s"])),
+        "start": draw(durations(0.1, 20)),
+        "verify": draw(st.sampled_from(["0s", "1min..5min"])),
+    }
+
+
 def _record(draw: st.DrawFn, regions: tuple[str, ...]) -> Data:
     policy = draw(st.sampled_from(["latency", "failover", "latency", "failover", "anycast"]))
     record: Data = {"serves": ["orders"], "policy": policy, "regions": list(regions)}
@@ -299,8 +327,9 @@ def _faults(draw: st.DrawFn, regions: tuple[str, ...], store: Data) -> list[Data
 def scenario_data(draw: st.DrawFn, *, with_faults: bool = True) -> Data:
     """Return a scenario as plain data, as a file would hold it.
 
-    One store named ``db`` in one to four regions, one of them with zones or not, any way of failing over, a record, one
-    or two cohorts, a witness, a control point outside every region, and one to three faults that may overlap (or none).
+    One store named ``db`` in one to four regions, one of them with zones or not, any way of failing over, a service
+    that may be scaled down in some regions, a record, one or two cohorts, a witness, a control point outside every
+    region, and one to three faults that may overlap (or none).
     """
     regions = REGIONS[: draw(st.sampled_from([3, 2, 3, 4, 3, 2, 4, 3, 2, 4, 3, 1]))]
     home = draw(st.sampled_from(regions))
@@ -317,6 +346,11 @@ def scenario_data(draw: st.DrawFn, *, with_faults: bool = True) -> Data:
         network["wal_bandwidth"] = {
             f"{home if zones else store['primary']}/*": draw(st.sampled_from(["3MB/s", "10MB/s"]))
         }
+    record = _record(draw, regions)
+    service = _service(draw)
+    scaled_down = _scaled_down(draw, regions, store, record)
+    if scaled_down is not None:
+        service["scaled_down"] = scaled_down
     return {
         "name": "generated",
         "horizon": draw(st.sampled_from(["40min", "2h"])),
@@ -326,8 +360,8 @@ def scenario_data(draw: st.DrawFn, *, with_faults: bool = True) -> Data:
         "witnesses": {WITNESS: {"rtt": "15ms"}},
         "control_points": {"cloud-api": {}},
         "stores": {STORE: store},
-        "services": {"orders": _service(draw)},
-        "dns": {"shop": _record(draw, regions)},
+        "services": {"orders": service},
+        "dns": {"shop": record},
         "clients": clients,
         "faults": _faults(draw, regions, store) if with_faults else [],
     }

@@ -143,9 +143,9 @@ def _reachable(routes: Routes, trial: int, services: Sequence[str], node: str) -
     cohorts = [name for name, cohort in routes.population.cohorts.items() if cohort.share > 0.0]
     found: list[tuple[Interval, ...]] = []
     for service in services:
-        for region in routes.scenario.services[service].runs_in or routes.scenario.regions:
-            link = routes.link(region, node)[trial]
-            found += [intersect(routes.front(cohort, region)[trial], link) for cohort in cohorts]
+        for region in filter(routes.scenario.services[service].may_serve, routes.scenario.regions):
+            inside = intersect(routes.serving(service, region)[trial], routes.link(region, node)[trial])
+            found += [intersect(routes.front(cohort, region)[trial], inside) for cohort in cohorts]
     return unite(found) if found else ()
 
 

@@ -133,7 +133,9 @@ def _topology(scenario: Scenario) -> str:
             if region_of(scenario, place) == region
         ]
         services = [
-            name for name, service in scenario.services.items() if not service.runs_in or region in service.runs_in
+            name if service.serves_at_first(region) else f"{name} (scaled down)"
+            for name, service in scenario.services.items()
+            if service.may_serve(region)
         ]
         people = [
             f"{name} ({share(cohort.share)})" for name, cohort in scenario.clients.items() if cohort.near == region

@@ -54,6 +54,8 @@ _PHASE_STYLE: dict[str, tuple[str, str]] = {
     "data_wait": (SKY, "//"),
     "promotion": (GREEN, ""),
     "restore": (GREEN, "//"),
+    "relocation": (ORANGE, "//"),
+    "verification": (BLUE, "//"),
     "propagation": (SKY, ""),
     "reconnect": (PURPLE, ""),
     "repair": (YELLOW, ""),

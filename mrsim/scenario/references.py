@@ -26,6 +26,7 @@ REFERENCES: tuple[tuple[str, Kind], ...] = (
     ("stores * failover promote order []", "region or zone"),
     ("stores * failover self_check sees []", "place"),
     ("services * runs_in []", "region"),
+    ("services * scaled_down regions []", "region"),
     ("services * reads {}", "store"),
     ("services * writes", "store"),
     ("dns * serves []", "service"),

@@ -35,6 +35,7 @@ def resolve(state: Resolving, path: str) -> dict[str, Any]:
     _each(data, "witnesses", state, _witness)
     _each(data, "control_points", state, _control_point)
     _each(data, "stores", state, resolve_store)
+    _each(data, "services", state, _service)
     _each(data, "dns", state, _record)
     _each(data, "clients", state, _cohort)
     _faults(data, state)
@@ -63,6 +64,14 @@ def _witness(witness: dict[str, Any], path: Path, state: Resolving) -> None:
 def _control_point(point: dict[str, Any], path: Path, state: Resolving) -> None:
     if point.get("inside") in ("none", "outside"):
         point["inside"] = None
+
+
+def _service(service: dict[str, Any], path: Path, state: Resolving) -> None:
+    scaled_down = state.section(service, "scaled_down")
+    if scaled_down is not None:
+        if isinstance(scaled_down.get("regions"), str):
+            scaled_down["regions"] = [scaled_down["regions"]]
+        state.default(scaled_down, (*path, "scaled_down"), "scaled-down-defaults")
 
 
 def _record(record: dict[str, Any], path: Path, state: Resolving) -> None:

@@ -22,6 +22,26 @@ class Retries(Model):
     )
 
 
+class Rollout(Model):
+    """What has to happen in a region, one after the other, before a service's instances serve there."""
+
+    schedule: SecondsDist = Field(description="From the order's arrival to a place for every instance: new machines.")
+    pull: SecondsDist = Field(description="Fetching the images.")
+    start: SecondsDist = Field(description="From the processes' start to their answering.")
+    warm: SecondsDist = Field(description="From answering to working as they should: pools, caches, compilation.")
+    verify: SecondsDist = Field(description="What is verified before traffic is let in.")
+
+
+class ScaledDown(Rollout):
+    """Regions in which a service does not serve until it is needed there."""
+
+    regions: tuple[Name, ...] = Field(min_length=1, description="Regions in which nothing serves at first.")
+    starts_when: Literal["promoted", "decided", "front-down"] = Field(
+        description="What starts it: a primary is made in the region; somebody decides to fail over; the record's "
+        "checks take a region where it runs out of the answers."
+    )
+
+
 class Service(Model):
     """A program that runs in regions and reads and writes stores."""
 
@@ -33,6 +53,22 @@ class Service(Model):
     retries: Retries | None = Field(
         default=None, description="When clients try writes again whose outcome they do not know; none: not counted."
     )
+    scaled_down: ScaledDown | None = Field(
+        default=None, description="Regions in which it has to be started first. None: it serves wherever it runs."
+    )
+
+    @property
+    def follows(self) -> str:
+        """The store whose failover it goes with: the one that it writes, or else the first that it reads."""
+        return self.writes or next(iter(self.reads), "")
+
+    def may_serve(self, region: str) -> bool:
+        """Return whether it is meant for a region, now or once it is started there."""
+        return not self.runs_in or region in self.runs_in
+
+    def serves_at_first(self, region: str) -> bool:
+        """Return whether it serves in a region while nothing has happened."""
+        return self.may_serve(region) and (self.scaled_down is None or region not in self.scaled_down.regions)
 
 
 class HealthCheck(Model):

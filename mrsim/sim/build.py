@@ -23,6 +23,7 @@ from mrsim.sim.reconcile import Reconciliation
 from mrsim.sim.returns import Returns
 from mrsim.sim.streaming import Streaming
 from mrsim.sim.switchover import Switchovers
+from mrsim.sim.tier import Tier
 from mrsim.sim.wal import Load
 from mrsim.sim.wiring import Refresher, Wiring
 
@@ -44,6 +45,7 @@ class Parts:
     endpoints: dict[str, Endpoint]
     authorities: dict[str, Authority]
     loads: dict[str, Load]
+    tier: Tier
     returns: dict[str, Returns] = field(default_factory=dict)
     switchovers: dict[str, Switchovers | None] = field(default_factory=dict)
     reconciliations: dict[str, Reconciliation] = field(default_factory=dict)
@@ -57,6 +59,7 @@ class Parts:
             database.close()
         for endpoint in self.endpoints.values():
             endpoint.close()
+        self.tier.close()
         for wiring in self.wirings:
             wiring.close()
         for instance in self.instances:
@@ -118,7 +121,9 @@ class Builder:
         }
         for endpoint in endpoints.values():
             network.listen(endpoint.on_network)
-        parts = Parts(network, reach, brownouts, databases, endpoints, {}, loads)
+        tier = Tier(world, network, scenario, refresh)
+        network.listen(tier.on_network)
+        parts = Parts(network, reach, brownouts, databases, endpoints, {}, loads, tier)
         injector = Injector(
             world, network, scenario, databases, parts.returns, parts.switchovers, brownouts, refresh, self._leased
         )
@@ -138,6 +143,9 @@ class Builder:
                 self._inside[name],
             )
             parts.wirings.append(wiring)
+            if wiring.decider is not None:
+                wiring.decider.on_decided = partial(tier.on_decided, name, wiring.decider.place)
+            tier.follow(name, databases[name])
             parts.returns[name] = wiring.returns
             parts.switchovers[name] = wiring.switchovers
             if wiring.reconciliation is not None:
@@ -152,10 +160,12 @@ class Builder:
         self, world: World, parts: Parts, name: str, record: Record, refreshers: list[Refresher]
     ) -> Authority:
         offered = record.regions or self.scenario.regions
-        authority = Authority(world, name, record, offered, self._preferences[name])
-        check = record.health_check
+        check, tier = record.health_check, parts.tier
         if check is None:
-            return authority
+            return Authority(world, name, record, offered, self._preferences[name])
+        serving = partial(tier.all_serve, record.serves)
+        asleep = frozenset(region for region in offered if check.depth != "reachability" and not serving(region))
+        authority = Authority(world, name, record, offered, self._preferences[name], asleep)
         timing = Timing(
             check.every, check.interval_from == "end", check.fails, check.recovers, check.timeout, needed_down(check)
         )
@@ -163,18 +173,29 @@ class Builder:
             label = f"{name}/check/{region}"
             stores = self._written(record, region) if check.depth == "write-path" else []
             instances = [self._instance(world, parts, f"{label}/{store}", region, store) for store in stores]
-            look = partial(look_at_front, parts.network, parts.brownouts, check, region)
+            look = partial(look_at_front, parts.network, parts.brownouts, serving, check, region)
             if instances:
-                look = partial(look_through_front, parts.network, parts.brownouts, check, region, instances)
+                look = partial(look_through_front, parts.network, parts.brownouts, serving, check, region, instances)
 
             def verdict(down: bool, event: int, region: str = region) -> None:
                 authority.on_verdict(region, event, down=down)
+                if down:
+                    tier.on_front_down(record, region, event)
 
             standing = (check.stands,) * check.checkers
             # How long a deep probe takes follows from the trial's own draws.
             steady = None if instances else self._steady.get(label)
             group = ProberGroup(
-                world, label, f"{name}@{region}", standing, timing, look, at_once, verdict, steady=steady
+                world,
+                label,
+                f"{name}@{region}",
+                standing,
+                timing,
+                look,
+                at_once,
+                verdict,
+                down=region in asleep,
+                steady=steady,
             )
             if not instances:
                 self._steady.setdefault(label, group.steady)
@@ -189,7 +210,7 @@ class Builder:
     def _written(self, record: Record, region: str) -> list[str]:
         """Return the stores that services behind a record write from a region."""
         services = (self.scenario.services[name] for name in record.serves)
-        stores = (service.writes for service in services if not service.runs_in or region in service.runs_in)
+        stores = (service.writes for service in services if service.may_serve(region))
         return list(dict.fromkeys(store for store in stores if store is not None))
 
     def _instance(self, world: World, parts: Parts, label: str, region: str, store: str) -> Instance:

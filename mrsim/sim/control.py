@@ -82,20 +82,18 @@ class Control:
         """How clients are led to a new primary: ``redirect(node, cause, done)``."""
         self._timers: list[Timer] = []
         self._last = NO_EVENT
-        self._fences = 0
-        self._promotions = 0
+        self._fences = self._promotions = 0
         self._last_failover_s = -INF
-        self._asking = False
-        self._looking = False
+        self._asking = self._looking = False
         self._seen_s = INF
         self._why = ""
+        self.on_decided: Callable[[int], None] = nobody_listens
         self.on_new_primary: Callable[[int], None] = nobody_listens
         self.on_news: Callable[[int], None] = nobody_listens
-        operator = decide.by == "operator"
         fence = failover.fence
         order = failover.promote.order
         self._policy = core.Policy(
-            operator=operator,
+            operator=decide.by == "operator",
             requires_gone=decide.by == "operator" and decide.requires == "primary-confirmed-gone",
             fence=fence is not None,
             fence_retries=fence.if_unconfirmed.retry if fence else 0,
@@ -107,7 +105,7 @@ class Control:
 
     def close(self) -> None:
         """Forget who listens."""
-        self.on_new_primary = self.on_news = nobody_listens
+        self.on_decided = self.on_new_primary = self.on_news = nobody_listens
 
     def primary_known_in(self, region: str) -> str | None:
         """Return the name of the primary as this controller knows it; None while it cannot be asked, or cannot say."""
@@ -231,6 +229,8 @@ class Control:
         kind, note = _DECISION[stage]
         phase = "fencing" if stage in {core.Stage.OVERRIDING, core.Stage.FENCE_PAUSE} else "decision"
         self._last = self._world.emit(kind, self._name, self._last, phase, note)
+        if kind == "decided":
+            self.on_decided(self._last)
         self._observe(core.StepDone(stage))
 
     def _assessed(self) -> None:
@@ -240,6 +240,7 @@ class Control:
         )
         note = "takes the primary for gone without evidence" if misjudges else "decides to fail over"
         self._last = self._world.emit("decided", self._name, self._last, "decision", note)
+        self.on_decided(self._last)
         self._observe(core.Assessed(misjudged=misjudges))
 
     def _evidence_timeout(self) -> None:
@@ -345,7 +346,6 @@ class Control:
         self._last = self._world.emit(
             "promotion-commanded", f"{self._name}@{region}", self._last, "decision", "chosen as the new primary"
         )
-
         gives_up = arrives + self._failover.promote.attempt_timeout
 
         def done(success: bool, event: int) -> None:

@@ -29,6 +29,8 @@ class Authority:
         Regions that the record may answer with.
     preferences
         Per cohort: regions in the order in which the policy would choose them.
+    down
+        Regions that the record's checks have out of the answers from the start.
     """
 
     def __init__(
@@ -38,15 +40,16 @@ class Authority:
         record: Record,
         regions: tuple[str, ...],
         preferences: dict[str, tuple[str, ...]],
+        down: frozenset[str] = frozenset(),
     ) -> None:
         self._world = world
         self._name = name
         self._record = record
         self._preferences = preferences
         self._offered = regions
-        self._down: set[str] = set()
+        self._down = set(down)
         self._verdicts = 0
-        self.answers = {cohort: [Change(-INF, order[0])] for cohort, order in preferences.items()}
+        self.answers = {cohort: [Change(-INF, self._target(order))] for cohort, order in preferences.items()}
 
     def on_verdict(self, region: str, cause: int, *, down: bool) -> None:
         """Take a health verdict into the answers."""
@@ -65,11 +68,14 @@ class Authority:
 
         self._world.at(self._world.now + delay, ROUTING, f"{self._name}/applies/{region}", apply)
 
+    def _target(self, order: tuple[str, ...]) -> str:
+        """Return the first healthy region; if there is none, what the provider answers then."""
+        return next((region for region in order if region not in self._down), None) or self._without_any(order)
+
     def _answer(self, cause: int) -> None:
         event = NO_EVENT
         for cohort, order in self._preferences.items():
-            healthy = [region for region in order if region not in self._down]
-            target = healthy[0] if healthy else self._without_any(order)
+            target = self._target(order)
             changes = self.answers[cohort]
             if changes[-1].target == target:
                 continue

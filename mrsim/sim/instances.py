@@ -98,13 +98,14 @@ class Instance:
 def look_through_front(
     network: Network,
     brownouts: Brownouts,
+    serving: Callable[[str], bool],
     check: HealthCheck,
     region: str,
     instances: Sequence[Instance],
     place: str,
 ) -> Outcome:
     """Return what a probe sees that gets an answer once a write to every one of the region's stores is acknowledged."""
-    front = look_at_front(network, brownouts, check, region, place)
+    front = look_at_front(network, brownouts, serving, check, region, place)
     if front.fails == 1.0:
         return front
     passes, takes_s = 1.0 - front.fails, front.passing_takes_s

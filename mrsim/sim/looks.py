@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from mrsim.sim.health import Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mrsim.scenario.services import HealthCheck
     from mrsim.sim.network import Network
     from mrsim.sim.nodes import Node
@@ -18,14 +20,27 @@ def at_once(_: str) -> float:
     return 0.0
 
 
-def look_at_front(network: Network, brownouts: Brownouts, check: HealthCheck, region: str, place: str) -> Outcome:
-    """Return what a health check of a region's front door sees."""
+def look_at_front(
+    network: Network,
+    brownouts: Brownouts,
+    serving: Callable[[str], bool],
+    check: HealthCheck,
+    region: str,
+    place: str,
+) -> Outcome:
+    """Return what a health check of a region's front door sees.
+
+    Where no instance serves, the front door itself goes on accepting connections and answers with an error at once: a
+    check of reachability passes, any deeper one fails.
+    """
     rtt = network.rtt_s(place, region)
     if not network.both_ways(place, region):
         takes = rtt if network.refuses(region) else check.timeout
         return Outcome(1.0, takes, rtt)
     if rtt >= check.timeout:
         return Outcome(1.0, check.timeout, check.timeout)
+    if check.depth != "reachability" and not serving(region):
+        return Outcome(1.0, rtt, rtt)
     lost = network.probe_loss(place, region)
     failing = brownouts.failing(region, check.answer_within or check.timeout) if check.depth == "application" else 0.0
     return Outcome(1.0 - (1.0 - lost) * (1.0 - failing), check.timeout, rtt)

@@ -95,6 +95,7 @@ class Simulator:
             burst_phase_s={name: load.phase_s for name, load in parts.loads.items()},
             fault_events=injector.events,
             fault_effects=_effects(world.events, injector),
+            serving=parts.tier.serving(),
         )
 
 

@@ -71,6 +71,8 @@ class Wiring:
         Who carries planned work out; None where nobody decides over it.
     controls, clusters
         What has to be taken apart after the trial.
+    decider
+        Who decides on failovers between regions; None where nobody does, or a lease.
     """
 
     __slots__ = (
@@ -86,6 +88,7 @@ class Wiring:
         "_world",
         "clusters",
         "controls",
+        "decider",
         "reconciliation",
         "returns",
         "switchovers",
@@ -115,6 +118,7 @@ class Wiring:
         self._steady = steady
         self._inside = inside
         self.controls: list[Control] = []
+        self.decider: Control | None = None
         self.switchovers: Switchovers | None = None
         self.clusters = self._manage(store.in_region) if store.in_region is not None else _NO_CLUSTERS
         self.returns = self._control(store.failover)
@@ -190,6 +194,7 @@ class Wiring:
             self.clusters,
         )
         self.controls.append(control)
+        self.decider = control
         returns = self._returns(control.primary_known_in, leased=False)
         self.switchovers = Switchovers(
             self._world, self._network, self._name, self._database, self._endpoint, mover, returns

@@ -46,21 +46,24 @@ class Client:
         _, works, target = [entry for entry in self.nodes[region] if entry[0] <= at_s][-1]
         return target if works <= at_s else ""
 
-    def served_by(self, region: str, at_s: float) -> bool:
-        """The region's front door is reached, and the request meets no error there."""
+    def served_by(self, region: str, at_s: float, service: str) -> bool:
+        """The region's front door is reached, the service's instances serve, and the request meets no error there."""
         share = sum(p for start, end, p in self.trace.error_rate.get(region, []) if start <= at_s < end)
-        return bool(region) and holds(self.trace.front.get((self.cohort, region)), at_s) and not self.error < share
+        there = holds(self.trace.front.get((self.cohort, region)), at_s)
+        there = there and holds(self.trace.serving.get((service, region)), at_s)
+        return bool(region) and there and not self.error < share
 
     def reads(self, at_s: float) -> bool:
         region, db = self.region(at_s), self.trace.stores["db"]
         nodes = [n for n in db.reads if holds(self.trace.links.get((region, n)), at_s) and holds(db.reads[n], at_s)]
-        return self.served_by(region, at_s) and bool(nodes)
+        return self.served_by(region, at_s, "front") and bool(nodes)
 
     def commits_in(self, at_s: float) -> AckSpan | None:
         """The span of commits that a write at that instant would fall into."""
         region = self.region(at_s)
         node = self.node(region, at_s) if region else ""
-        if not node or not self.served_by(region, at_s) or not holds(self.trace.links.get((region, node)), at_s):
+        reached = bool(node) and holds(self.trace.links.get((region, node)), at_s)
+        if not reached or not self.served_by(region, at_s, "api"):
             return None
         spans = self.trace.stores["db"].acks[node]
         return next((span for span in spans if span.start_s <= at_s < span.end_s), None)
@@ -119,7 +122,7 @@ def instants(client: Client) -> list[float]:
     cuts = {0.0, trace.horizon_s, trace.fault_s, db.replicated_until_s}
     cuts |= {since for since, _ in client.regions} | {history.forked_at_s for history in db.histories}
     cuts |= {t for entries in client.nodes.values() for seen, works, _ in entries for t in (seen, works)}
-    groups = [*trace.front.values(), *trace.links.values(), *db.reads.values()]
+    groups = [*trace.front.values(), *trace.links.values(), *trace.serving.values(), *db.reads.values()]
     cuts |= {t for spans in groups for span in spans for t in (span.start_s, span.end_s)}
     cuts |= {t for spans in db.acks.values() for s in spans for t in (s.start_s, s.acked_until_s, s.end_s)}
     cuts |= {t for spans in trace.error_rate.values() for start, end, _ in spans for t in (start, end)}

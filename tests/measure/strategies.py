@@ -40,6 +40,14 @@ def spans(draw: st.DrawFn, story: Story, most: int = 4) -> list[Span]:
     return found
 
 
+def scaled_down(draw: st.DrawFn, story: Story) -> list[Span]:
+    """When instances served that may not be there at first."""
+    found = spans(draw, story)
+    if draw(st.booleans()):
+        found[0].end_s = -INF
+    return found
+
+
 def acks(draw: st.DrawFn, spans_: list[Span], history: int) -> list[AckSpan]:
     """Turn spans into spans of commits, each with a tail in doubt."""
     found = []
@@ -99,6 +107,7 @@ def traces(draw: st.DrawFn, trial: int = 0) -> Trace:
         "west-users": changes(draw, story, ["west", "east"]),
         "east-users": changes(draw, story, ["east", "west"]),
     }
+    scaled = draw(st.lists(st.sampled_from([("front", "east"), ("api", "east"), ("api", "west")]), unique=True))
     start = draw(TIMES)
     errors = {"east": [(start, start + draw(TIMES), 0.4)]} if draw(st.booleans()) else {}
     return Trace(
@@ -115,6 +124,7 @@ def traces(draw: st.DrawFn, trial: int = 0) -> Trace:
         answers={"shop": answers},
         error_rate=errors,
         burst_phase_s={"db": draw(st.floats(0.0, 600.0))},
+        serving={pair: scaled_down(draw, story) for pair in scaled},
     )
 
 

@@ -85,6 +85,22 @@ def check_histories(trace: Trace, store: StoreTrace, indirect: set[str]) -> None
             assert held, (history, links)
 
 
+def check_serving(trace: Trace) -> None:
+    """Instances that are started serve after their last step, never while their region is lost, and one after other."""
+    for (service, region), spans in trace.serving.items():
+        for earlier, later in pairwise(spans):
+            assert earlier.end_s <= later.start_s, (service, region)
+        for span in spans:
+            if span.start_s == -INF:
+                continue
+            began = trace.events[span.began_by]
+            assert (began.kind, began.subject, began.at_s) == ("serving", f"{service}@{region}", span.start_s)
+            steps = [e for e in trace.events if e.subject == began.subject and e.at_s <= began.at_s]
+            assert any(event.kind == "scale-up-ordered" for event in steps)
+        for start, end in lost_spans(trace, f"{service}@{region}"):
+            assert all(span.end_s <= start or span.start_s >= end for span in spans), (service, region)
+
+
 def region_of(node: str) -> str:
     """Return the region of a generated node, which may stand in a zone of it."""
     site = node.rpartition("@")[2]
@@ -128,6 +144,8 @@ def count(seen: Counter[str], trace: Trace) -> None:
     seen["endpoint moved"] += bool(kinds["endpoint-moved"])
     seen["answer changed"] += bool(kinds["answer-changed"])
     seen["lease expired"] += bool(kinds["lease-expired"])
+    seen["scaled up"] += bool(kinds["serving"])
+    seen["scaled up in vain"] += bool(kinds["scale-up-lost"])
     seen["loss"] += any(
         span.acked_until_s > later.forked_at_s and span.history == later.parent
         for later in store.histories[1:]
@@ -203,6 +221,7 @@ def check_engine(data: Data, seed: int) -> list[Trace]:
     for trial, trace in enumerate(traces):
         assert (trace.seed, trace.trial) == (seed, trial)
         check_events(trace)
+        check_serving(trace)
         for store in trace.stores.values():
             check_acknowledgements(trace, store)
             check_histories(trace, store, indirect)
@@ -230,6 +249,8 @@ LEAST_SHARE = {
     "endpoint moved": 0.20,
     "answer changed": 0.10,
     "lease expired": 0.03,
+    "scaled up": 0.08,
+    "scaled up in vain": 0.002,
 }
 """Share of the scenarios in which it must have happened in some trial: laws hold easily where nothing does."""
 PARTS, PER_PART = 4, 500

@@ -79,6 +79,8 @@ def test_a_lease_that_its_holder_keeps_allows_no_second_writer(data: Data, lease
     assume(store["standbys"])
     store["endpoint"]["moved_by"] = "controller"
     store.pop("in_region", None)
+    if "scaled_down" in data["services"]["orders"]:
+        data["services"]["orders"]["scaled_down"]["starts_when"] = "front-down"
     data["faults"] = [fault for fault in data["faults"] if fault["kind"] != "switchover"]
     store["failover"] = {
         "decide": lease | {"watchdog": "5s"},

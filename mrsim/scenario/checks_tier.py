@@ -1,0 +1,79 @@
+"""Checks of services that are scaled down: where they serve, what starts them, and who keeps people away meanwhile."""
+
+from __future__ import annotations
+
+from mrsim.scenario.control import DecideLease
+from mrsim.scenario.document import Document, Path, nearest
+from mrsim.scenario.model import Scenario
+from mrsim.scenario.places import region_of
+from mrsim.scenario.services import Record, ScaledDown, Service
+
+
+def check_tier(scenario: Scenario, document: Document) -> None:
+    """Note what cannot be meant of services that do not serve everywhere at first."""
+    for name, service in scenario.services.items():
+        path: Path = ("services", name, "scaled_down")
+        if service.scaled_down is None:
+            continue
+        before = len(document.problems)
+        _check_regions(service, service.scaled_down, path, scenario, document)
+        if len(document.problems) == before:
+            _check_start(name, service, service.scaled_down, path, scenario, document)
+    for name, record in scenario.dns.items():
+        _check_record(record, ("dns", name), scenario, document)
+
+
+def _check_regions(service: Service, rule: ScaledDown, path: Path, scenario: Scenario, document: Document) -> None:
+    if len(set(rule.regions)) < len(rule.regions):
+        document.add((*path, "regions"), "a region is named twice", "keep one")
+    for index, region in enumerate(rule.regions):
+        if not service.may_serve(region):
+            message = f"the service is not meant for {region!r}: it runs in {', '.join(service.runs_in)}"
+            document.add((*path, "regions", index), message, nearest(region, service.runs_in))
+    if not any(map(service.serves_at_first, scenario.regions)):
+        document.add((*path, "regions"), "it would serve nowhere at first", "leave one of its regions out")
+
+
+def _check_start(
+    name: str, service: Service, rule: ScaledDown, path: Path, scenario: Scenario, document: Document
+) -> None:
+    at, store = (*path, "starts_when"), scenario.stores.get(service.follows)
+    if rule.starts_when == "front-down":
+        record = next((record for record in scenario.dns.values() if name in record.serves), None)
+        if record is None or record.health_check is None:
+            hint = "write health_check: route53-fast for its record, or starts_when: promoted"
+            document.add(at, f"no health check watches the front doors of {name!r}", hint)
+    elif store is None:
+        return
+    elif store.failover is None:
+        message = f"nobody decides on a failover of {service.follows}: nothing would ever start it"
+        document.add(at, message, "write failover: for the store, or starts_when: front-down")
+    elif rule.starts_when == "decided" and isinstance(store.failover.decide, DecideLease):
+        message = f"{service.follows} fails over by a lease: nobody decides before the promotion"
+        document.add(at, message, "write starts_when: promoted")
+    elif rule.starts_when == "promoted":
+        nodes = [store.primary, *(standby.region for standby in store.standbys)]
+        homes = {region_of(scenario, node) for node in nodes}
+        for index, region in enumerate(rule.regions):
+            if region not in homes:
+                message = f"{service.follows} has no node in {region!r}: a promotion would never start it there"
+                document.add((*path, "regions", index), message, "name another region, or write starts_when: decided")
+
+
+def _check_record(record: Record, path: Path, scenario: Scenario, document: Document) -> None:
+    """Note a record that sends people to where nothing serves, and nobody takes it out of the answers."""
+    if record.health_check is not None and record.health_check.depth != "reachability":
+        return
+    offered = record.regions or scenario.regions
+    asked = offered[:1] if record.policy == "failover" else offered
+    for name in record.serves:
+        service = scenario.services.get(name)
+        if service is None:
+            continue
+        for region in asked:
+            if service.may_serve(region) and not service.serves_at_first(region):
+                first = next((one for one in offered if service.serves_at_first(one)), "")
+                message = f"people would be sent to {region!r}, where {name!r} is scaled down"
+                hint = f"write policy: failover with {first} first, or a health_check of depth: application"
+                document.add((*path, "policy"), message, hint)
+                return

@@ -1,0 +1,132 @@
+"""Services that do not serve everywhere from the start: which fact starts them, where it is known, who hears of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mrsim.sim.deployments import Deployment
+from mrsim.sim.orders import Order, Orders
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mrsim.scenario.model import Scenario
+    from mrsim.scenario.services import Record
+    from mrsim.sim.database import Database
+    from mrsim.sim.network import Network
+    from mrsim.sim.world import World
+    from mrsim.trace import Span
+
+
+class Tier:
+    """The application of one trial, as far as it has to be started.
+
+    Facts come from where they are known: a promotion from the new primary's region, a decision from whoever decides, a
+    verdict on a front door from where its checkers stand. The order travels from there to the region.
+
+    Parameters
+    ----------
+    world, network, scenario
+        The trial, its paths and its scenario.
+    refresh
+        ``refresh(cause, places)`` makes probers look again at places whose instances serve now, or no more.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        network: Network,
+        scenario: Scenario,
+        refresh: Callable[[int, frozenset[str] | None], None],
+    ) -> None:
+        self._network = network
+        self._scenario = scenario
+        self._refresh = refresh
+        self._orders = Orders(world, network)
+        self.deployments: dict[tuple[str, str], Deployment] = {}
+        for name, service in scenario.services.items():
+            rule = service.scaled_down
+            if rule is not None:
+                for region in rule.regions:
+                    self.deployments[name, region] = Deployment(world, network, name, region, rule, self._changed)
+
+    def serving(self) -> dict[tuple[str, str], list[Span]]:
+        """Return when the instances of each (service, region) served; pairs that always did are left out."""
+        return {key: deployment.signal.spans for key, deployment in self.deployments.items()}
+
+    def all_serve(self, services: tuple[str, ...], region: str) -> bool:
+        """Return whether all these services serve in the region, as far as they are meant for it."""
+        found = (self.deployments.get((service, region)) for service in services)
+        return all(deployment is None or deployment.serving for deployment in found)
+
+    def on_network(self, touched: frozenset[str], cause: int) -> None:
+        """React to a change of paths."""
+        for deployment in self.deployments.values():
+            deployment.on_network(touched, cause)
+        self._orders.on_network(touched, cause)
+
+    def close(self) -> None:
+        """Forget who listens."""
+        self._orders.close()
+        self._refresh = _nobody
+        for deployment in self.deployments.values():
+            deployment.close()
+
+    def follow(self, name: str, database: Database) -> None:
+        """Start what waits for a primary of this store in its region, whenever one is made there."""
+        followers = self._started_by("promoted", name)
+        if not followers:
+            return
+        known = 1
+
+        def look(_: int) -> None:
+            nonlocal known
+            if len(database.histories) == known:
+                return
+            known = len(database.histories)
+            history, home = database.histories[-1], self._network.geometry.home
+            # what a manager promotes in a cluster that was given up is announced to nobody
+            if history.node == database.current.name:
+                region = home[database.current.region] or ""
+                self._start([(service, region) for service in followers], region, history.event)
+
+        database.listen(look)
+
+    def on_decided(self, store: str, place: str, event: int) -> None:
+        """Start what waits for somebody to decide on a failover of this store."""
+        self._start(self._everywhere(self._started_by("decided", store)), place, event)
+
+    def on_front_down(self, record: Record, region: str, event: int) -> None:
+        """Start what waits for a front door at which it runs to be taken out of the answers."""
+        services = [
+            name
+            for name in record.serves
+            if (rule := self._scenario.services[name].scaled_down) is not None
+            and rule.starts_when == "front-down"
+            and region not in rule.regions
+        ]
+        if services and record.health_check is not None:
+            self._start(self._everywhere(services), record.health_check.stands, event)
+
+    def _started_by(self, fact: str, store: str) -> list[str]:
+        return [
+            name
+            for name, service in self._scenario.services.items()
+            if service.scaled_down is not None and service.scaled_down.starts_when == fact and service.follows == store
+        ]
+
+    def _everywhere(self, services: list[str]) -> list[tuple[str, str]]:
+        return [key for key in self.deployments if key[0] in services]
+
+    def _start(self, keys: list[tuple[str, str]], origin: str, cause: int) -> None:
+        for key in keys:
+            deployment = self.deployments.get(key)
+            if deployment is not None:
+                self._orders.give(Order(deployment.name, origin, key[1], cause, deployment.order))
+
+    def _changed(self, event: int, region: str) -> None:
+        self._refresh(event, frozenset((region,)))
+
+
+def _nobody(cause: int, touched: frozenset[str] | None) -> None:
+    """Stand where a listener was."""
