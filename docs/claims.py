@@ -297,6 +297,24 @@ _SWITCHOVERS = (
         Band("none inside the cluster", 0.0, 0.0),
     ),
 )
+_PEOPLE = (
+    Row(
+        "drills/bookstore-drilled-monthly",
+        _OUT,
+        _writes("orders"),
+        _minutes("less than 10 min", 0, 10),
+        _minutes("by the book, or one repair of 15 to 60 min more: one incident in ten", 4, 70),
+        note="one incident in ten meets a step that fails",
+    ),
+    Row(
+        "drills/bookstore-not-drilled",
+        _OUT,
+        _writes("orders"),
+        _minutes("less than 10 min; a drill nine months ago has decayed", 0, 10),
+        _minutes("binomial: up to three of eight steps fail, 15 to 60 min each", 4, 190),
+        note="two incidents in three meet a step that no longer works",
+    ),
+)
 _COSTS = (
     Row(
         "write-costs/semi-sync",
@@ -452,4 +470,5 @@ ROWS = (
     *_FRONTS,
     *_INCIDENTS,
     *_PROBES,
+    *_PEOPLE,
 )

@@ -17,6 +17,7 @@ NO_EVENT = -1
 PHASES = (
     "detection",
     "decision",
+    "runbook",
     "fencing",
     "drain",
     "data_wait",

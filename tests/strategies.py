@@ -133,6 +133,19 @@ def _fence(draw: st.DrawFn, regions: tuple[str, ...], primary: str) -> Data:
     }
 
 
+def _runbook(draw: st.DrawFn, moved_by: str) -> Data:
+    runbook: Data = {
+        "before": draw(st.integers(1, 3)),
+        "after": 0 if moved_by == "health" else draw(st.integers(0, 3)),
+        "last_drill": draw(st.sampled_from(["0s..30d", "365d"])),
+        "takes": draw(st.sampled_from(["0s", "5s..60s"])),
+        "repair": draw(durations(5, 300)),
+    }
+    if draw(st.booleans()):
+        return runbook | {"fails": "5%", "breaks_every": "365d"}
+    return runbook | {"measured": [{"after": "30d", "failed": 1, "of": 9}, {"after": "90d", "failed": 3, "of": 9}]}
+
+
 def _failover(draw: st.DrawFn, regions: tuple[str, ...], primary: str, standbys: list[str], moved_by: str) -> Data:
     by = draw(st.sampled_from(["automatic", "lease", "automatic", "operator", "automatic"]))
     failover: Data = {
@@ -156,6 +169,8 @@ def _failover(draw: st.DrawFn, regions: tuple[str, ...], primary: str, standbys:
             failover["promote"]["order"] = _some(draw, tuple(standbys))
         if draw(st.sampled_from([True, False])):
             failover["fence"] = _fence(draw, regions, primary)
+        if draw(st.integers(0, 3)) == 0:
+            failover["runbook"] = _runbook(draw, moved_by)
     if by != "lease" or moved_by == "health":
         failover["detect"] = _detect(draw, regions, primary)
     if draw(st.integers(0, 3)) == 0:

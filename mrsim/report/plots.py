@@ -49,6 +49,7 @@ COLOURS = (BLUE, RED, GREEN, PURPLE, ORANGE, SKY)
 _PHASE_STYLE: dict[str, tuple[str, str]] = {
     "detection": (BLUE, ""),
     "decision": (ORANGE, ""),
+    "runbook": (ORANGE, "//"),
     "fencing": (RED, ""),
     "drain": (RED, "//"),
     "data_wait": (SKY, "//"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mrsim.scenario.checks_people import check_people
 from mrsim.scenario.control import DecideLease, Detect, Failover, InRegion
 from mrsim.scenario.document import Document, Path, nearest
 from mrsim.scenario.model import Scenario
@@ -171,6 +172,7 @@ def _check_failover(store: Store, failover: Failover, path: Path, scenario: Scen
             document.add(
                 (*path, "promote", "order"), "the list is empty", "name the candidates, or write most-advanced"
             )
+    check_people(failover, store, path, document)
     check = failover.self_check
     if check is not None and all(is_lost_with(scenario, place, store.primary) for place in check.sees):
         message = "the primary looks only at its own place, which it never loses sight of"

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from mrsim.scenario.fields import Bytes, Count, Flag, Model, Name, Seconds, SecondsDist, Share
+from mrsim.scenario.people import Runbook
 
 
 class Detect(Model):
@@ -202,6 +203,9 @@ class Failover(Model):
     )
     decide: Decide = Field(description="Who decides, and on what evidence.")
     fence: Fence | None = Field(default=None, description="None: the old primary is not fenced.")
+    runbook: Runbook | None = Field(
+        default=None, description="Steps around the promotion, which may fail. None: none is needed, or all work."
+    )
     promote: Promote = Field(description="How a standby becomes primary.")
     old_primary: OldPrimary = Field(description="What the old primary does when it comes back.")
     self_check: SelfCheck | None = Field(default=None, description="Isolation self-check of the primary.")

@@ -103,6 +103,11 @@ def _failover(failover: dict[str, Any], path: Path, state: Resolving) -> None:
             reconcile = state.section(section, "reconcile") if key == "old_primary" else None
             if reconcile is not None:
                 state.default(reconcile, (*path, key, "reconcile"), "reconcile-defaults")
+    runbook = state.section(failover, "runbook")
+    if runbook is not None:
+        state.default(runbook, (*path, "runbook"), "runbook-defaults")
+        if "measured" not in runbook:
+            state.default(runbook, (*path, "runbook"), "runbook-decay-defaults")
     self_check = state.section(failover, "self_check")
     if self_check is not None:
         _one_name(self_check, "sees")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from mrsim.sim import controller as core
 from mrsim.sim.candidates import candidates, received_until_s, why_none
+from mrsim.sim.fencing import Fencing
+from mrsim.sim.people import Waits
+from mrsim.sim.runbook import Steps
 from mrsim.sim.signals import nobody_listens
 from mrsim.sim.world import CONTROL
 from mrsim.trace import INF, NO_EVENT
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
     from mrsim.sim.endpoint import Endpoint
     from mrsim.sim.network import Network
     from mrsim.sim.nodes import Node
+    from mrsim.sim.runbook import Part
     from mrsim.sim.world import Timer, World
 
 _DECISION = {
@@ -29,7 +34,16 @@ _DECISION = {
     core.Stage.ACKNOWLEDGING: ("acknowledged", "somebody is looking"),
     core.Stage.OVERRIDING: ("overridden", "a person goes on without the fence's confirmation"),
     core.Stage.FENCE_PAUSE: ("fence-tried-again", "blocked until the fence is confirmed"),
+    core.Stage.PREPARING: ("prepared", "the runbook's steps before the promotion are done"),
+    core.Stage.FINISHING: ("finished", "the runbook's steps after the promotion are done"),
 }
+_PHASES = {
+    core.Stage.OVERRIDING: "fencing",
+    core.Stage.FENCE_PAUSE: "fencing",
+    core.Stage.PREPARING: "runbook",
+    core.Stage.FINISHING: "runbook",
+}
+"""What the time of a stage was spent on, if it was no decision."""
 
 
 class Control:
@@ -92,6 +106,10 @@ class Control:
         self.on_news: Callable[[int], None] = nobody_listens
         fence = failover.fence
         order = failover.promote.order
+        runbook = failover.runbook
+        self._fencing = Fencing(world, network, name, fence, place, database, clusters) if fence is not None else None
+        self._waits = Waits(world, name, failover, decide)
+        self._steps = Steps(world, name, runbook, self._later) if runbook is not None else None
         self._policy = core.Policy(
             operator=decide.by == "operator",
             requires_gone=decide.by == "operator" and decide.requires == "primary-confirmed-gone",
@@ -100,6 +118,8 @@ class Control:
             then=fence.if_unconfirmed.then if fence else "proceed",
             order=() if isinstance(order, str) else order,
             max_lag_s=decide.max_lag,
+            prepares=runbook is not None and runbook.before > 0,
+            finishes=runbook is not None and runbook.after > 0,
         )
         self.state = core.State(primary=database.current.region)
 
@@ -114,7 +134,7 @@ class Control:
         match self.state.stage:
             case core.Stage.PROMOTING:
                 return None
-            case core.Stage.REDIRECTING:
+            case core.Stage.FINISHING | core.Stage.REDIRECTING:
                 return self._database.nodes[self.state.candidate].name
             case _:
                 return self._primary().name
@@ -206,29 +226,22 @@ class Control:
     # Steps of the decision -----------------------------------------------------------------------------------------
 
     def _begin(self, stage: core.Stage) -> None:
-        name = f"{self._name}/{stage}"
-        occasion = self.state.round * 64 + self.state.fence_attempt
-        decide, sample = self._decide, self._world.sample
-        if stage == core.Stage.ASSESSING and decide.by == "operator":
-            wait = sample(name, decide.assess, occasion)
-            self._later(wait, stage, self._assessed)
+        if self._steps is not None and stage in core.RUNBOOK:
+            part: Part = "before" if stage == core.Stage.PREPARING else "after"
+            self._steps.work(part, self._last, lambda event: self._step_done(stage, event))
             return
+        occasion = self.state.round * 64 + self.state.fence_attempt
+        done = self._assessed if stage == core.Stage.ASSESSING else partial(self._step_done, stage)
         if stage == core.Stage.COOLING:
-            wait = self._last_failover_s + decide.cool_down - self._world.now
-        elif stage == core.Stage.DELAYING and decide.by == "automatic":
-            wait = sample(name, decide.delay, occasion)
-        elif stage == core.Stage.PAGING and decide.by == "operator":
-            wait = sample(name, decide.page, occasion)
-        elif stage == core.Stage.ACKNOWLEDGING and decide.by == "operator":
-            wait = sample(name, decide.acknowledge, occasion)
+            wait = self._last_failover_s + self._decide.cool_down - self._world.now
         else:
-            wait = sample(name, self._failover.fence.if_unconfirmed.after, occasion)  # type: ignore[union-attr]
-        self._later(wait, stage, lambda: self._step_done(stage))
+            wait = self._waits.of(stage, occasion)
+        self._later(wait, stage, done)
 
-    def _step_done(self, stage: core.Stage) -> None:
+    def _step_done(self, stage: core.Stage, event: int = NO_EVENT) -> None:
         kind, note = _DECISION[stage]
-        phase = "fencing" if stage in {core.Stage.OVERRIDING, core.Stage.FENCE_PAUSE} else "decision"
-        self._last = self._world.emit(kind, self._name, self._last, phase, note)
+        phase = _PHASES.get(stage, "decision")
+        self._last = self._world.emit(kind, self._name, self._last if event == NO_EVENT else event, phase, note)
         if kind == "decided":
             self.on_decided(self._last)
         self._observe(core.StepDone(stage))
@@ -263,31 +276,13 @@ class Control:
     # Fencing -------------------------------------------------------------------------------------------------------
 
     def _send_fence(self, target: str) -> None:
-        """Send the command through the control point: confirmed only if command and reply both get through."""
-        fence = self._failover.fence
-        if fence is None:
+        fence, fencing = self._failover.fence, self._fencing
+        if fence is None or fencing is None:
             return
         self._fences += 1
         attempt = self._fences
-        point, now, network = fence.through, self._world.now, self._network
-        takes = self._world.sample(f"{self._name}/fence", fence.takes, attempt)
-        if network.open(self.place, point):
-            arrives = now + network.one_way_s(self.place, point)
-            self._world.at(arrives + takes, CONTROL, f"{self._name}/fence", lambda: self._fence_acts(target, point))
+        fencing.send(target, attempt, lambda: self._last, lambda: self._fence_confirmed(target))
         self._later(fence.timeout, "fence-timeout", lambda: self._fence_timeout(attempt))
-
-    def _fence_acts(self, target: str, point: str) -> None:
-        network = self._network
-        cluster = self._clusters.get(target)
-        sites = sorted(cluster.sites) if cluster is not None else [target]
-        if not all(network.both_ways(point, site) for site in sites):
-            return
-        for site in sites:
-            if not self._database.nodes[site].fenced:
-                self._database.fence(site, self._last)
-        if network.open(point, self.place):
-            reply = self._world.now + network.one_way_s(point, self.place)
-            self._world.at(reply, CONTROL, f"{self._name}/fence-reply", lambda: self._fence_confirmed(target))
 
     def _fence_confirmed(self, target: str) -> None:
         if target == self.state.primary and self.state.stage in core.AWAITING_FENCE:

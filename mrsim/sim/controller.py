@@ -22,12 +22,14 @@ class Stage(StrEnum):
     PAGING = "paging"
     ACKNOWLEDGING = "acknowledging"
     ASSESSING = "assessing"
+    PREPARING = "preparing"
     AWAITING_EVIDENCE = "awaiting-evidence"
     FENCING = "fencing"
     FENCE_PAUSE = "fence-pause"
     OVERRIDING = "overriding"
     CHOOSING = "choosing"
     PROMOTING = "promoting"
+    FINISHING = "finishing"
     REDIRECTING = "redirecting"
 
 
@@ -38,6 +40,7 @@ BEFORE_COMMITMENT = frozenset(
         Stage.PAGING,
         Stage.ACKNOWLEDGING,
         Stage.ASSESSING,
+        Stage.PREPARING,
         Stage.AWAITING_EVIDENCE,
         Stage.FENCING,
         Stage.FENCE_PAUSE,
@@ -51,12 +54,16 @@ BEFORE_COMMITMENT = frozenset(
 AWAITING_FENCE = frozenset({Stage.FENCING, Stage.FENCE_PAUSE, Stage.OVERRIDING})
 """Stages in which a fence's confirmation is what the controller waits for."""
 
+RUNBOOK = frozenset({Stage.PREPARING, Stage.FINISHING})
+"""Stages in which somebody works through the steps of a runbook."""
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:
     """What the scenario asks of the controller.
 
-    ``fence_retries`` counts attempts after the first; ``order`` is empty for the most advanced candidate.
+    ``fence_retries`` counts attempts after the first; ``order`` is empty for the most advanced candidate;
+    ``prepares`` and ``finishes`` say that a runbook has steps before and after the promotion.
     """
 
     operator: bool
@@ -66,6 +73,8 @@ class Policy:
     then: Then = "block"
     order: tuple[str, ...] = ()
     max_lag_s: float | None = None
+    prepares: bool = False
+    finishes: bool = False
 
 
 class State(NamedTuple):
@@ -229,7 +238,7 @@ def decide(policy: Policy, state: State, seen: Observation) -> _Step:
         case StepDone(stage) if stage == state.stage:
             return _on_step(policy, state)
         case Assessed(misjudged) if state.stage == Stage.ASSESSING:
-            return _on_assessed(policy, state._replace(misjudged=misjudged))
+            return _on_decided(policy, state._replace(misjudged=misjudged))
         case FenceConfirmed(target) if target == state.primary and state.stage in AWAITING_FENCE:
             return _choose(state._replace(confirmed_gone=True))
         case FenceUnconfirmed() if state.stage == Stage.FENCING:
@@ -239,7 +248,7 @@ def decide(policy: Policy, state: State, seen: Observation) -> _Step:
         case Candidates(reachable) if state.stage == Stage.CHOOSING:
             return _on_candidates(policy, state, reachable)
         case PromotionDone() if state.stage == Stage.PROMOTING:
-            return _at(state, Stage.REDIRECTING), (MoveEndpoint(state.candidate),)
+            return (_at(state, Stage.FINISHING), (Begin(Stage.FINISHING),)) if policy.finishes else _redirect(state)
         case PromotionFailed() if state.stage == Stage.PROMOTING:
             return _choose(state._replace(tried=(*state.tried, state.candidate), candidate=""))
         case EndpointMoved() if state.stage == Stage.REDIRECTING:
@@ -277,7 +286,11 @@ def _on_step(policy: Policy, state: State) -> _Step:
         case Stage.ACKNOWLEDGING:
             return _at(state, Stage.ASSESSING), (Begin(Stage.ASSESSING),)
         case Stage.DELAYING:
-            return _on_assessed(policy, state)
+            return _on_decided(policy, state)
+        case Stage.PREPARING:
+            return _on_prepared(policy, state)
+        case Stage.FINISHING:
+            return _redirect(state)
         case Stage.FENCE_PAUSE:
             return _fence(state)
         case Stage.OVERRIDING:
@@ -286,7 +299,13 @@ def _on_step(policy: Policy, state: State) -> _Step:
             return state, ()
 
 
-def _on_assessed(policy: Policy, state: State) -> _Step:
+def _on_decided(policy: Policy, state: State) -> _Step:
+    if policy.prepares:
+        return _at(state, Stage.PREPARING), (Begin(Stage.PREPARING),)
+    return _on_prepared(policy, state)
+
+
+def _on_prepared(policy: Policy, state: State) -> _Step:
     believes = state.misjudged and policy.requires_gone
     if policy.fence and not (believes and policy.then != "block"):
         state, actions = _fence(state)
@@ -312,6 +331,10 @@ def _on_unconfirmed(policy: Policy, state: State) -> _Step:
             return _choose(state)
         case "operator-override":
             return _at(state, Stage.OVERRIDING), (Begin(Stage.OVERRIDING),)
+
+
+def _redirect(state: State) -> _Step:
+    return _at(state, Stage.REDIRECTING), (MoveEndpoint(state.candidate),)
 
 
 def _choose(state: State) -> _Step:

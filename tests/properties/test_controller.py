@@ -30,6 +30,8 @@ POLICIES = st.builds(
     then=st.sampled_from(["block", "proceed", "operator-override"]),
     order=st.one_of(st.just(()), st.permutations(REGIONS).map(tuple), st.just(("eu-west", "us-west"))),
     max_lag_s=st.one_of(st.none(), st.floats(0.0, 60.0)),
+    prepares=st.booleans(),
+    finishes=st.booleans(),
 ).filter(lambda policy: policy.operator or not policy.requires_gone)
 """Only an operator asks for evidence."""
 
@@ -51,6 +53,8 @@ UNDER_WAY = {
     Stage.ACKNOWLEDGING,
     Stage.FENCE_PAUSE,
     Stage.OVERRIDING,
+    Stage.PREPARING,
+    Stage.FINISHING,
 }
 """Steps that end with StepDone."""
 
@@ -74,6 +78,7 @@ class Decisions(RuleBasedStateMachine):
         self.overridden = False
         self.timed_out = False
         self.misjudged = False
+        self.prepared = False
         self.evidence_clock = False
         self.in_flight = ""
         self.promoted = ""
@@ -98,6 +103,7 @@ class Decisions(RuleBasedStateMachine):
             assert self.down, "no promotion without a verdict in this round"
             assert not self.in_flight, "one promotion at a time"
             assert not self.promoted, "none after one that worked"
+            assert self.prepared == self.policy.prepares, "after the runbook's first steps, once"
             assert isinstance(seen, core.Candidates)
             self.check_evidence()
             self.check_choice(action.region, seen.reachable)
@@ -125,6 +131,7 @@ class Decisions(RuleBasedStateMachine):
                 assert self.state.stage == Stage.CHOOSING
             if isinstance(action, core.MoveEndpoint):
                 assert action.region == self.promoted
+                assert not self.policy.finishes or before.stage == Stage.FINISHING, "the runbook's last steps first"
 
     def check_evidence(self) -> None:
         policy = self.policy
@@ -171,6 +178,7 @@ class Decisions(RuleBasedStateMachine):
     @rule()
     def step_ends(self) -> None:
         self.overridden = self.overridden or self.state.stage == Stage.OVERRIDING
+        self.prepared = self.prepared or self.state.stage == Stage.PREPARING
         self.see(core.StepDone(self.state.stage))
 
     @precondition(lambda self: self.state.stage == Stage.ASSESSING)
@@ -214,7 +222,7 @@ class Decisions(RuleBasedStateMachine):
         if works:
             self.promoted = region
             self.see(core.PromotionDone())
-            assert self.state.stage == Stage.REDIRECTING
+            assert self.state.stage == (Stage.FINISHING if self.policy.finishes else Stage.REDIRECTING)
             return
         self.reached["promotion failed"] += 1
         if all(name in self.failed for name in REGIONS):

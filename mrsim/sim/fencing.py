@@ -1,0 +1,86 @@
+"""Fencing: a command to a control point, what it does there, and the confirmation on its way back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mrsim.sim.world import CONTROL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from mrsim.scenario.control import Fence
+    from mrsim.sim.cluster import Cluster
+    from mrsim.sim.database import Database
+    from mrsim.sim.network import Network
+    from mrsim.sim.world import World
+
+
+class Fencing:
+    """Sends fencing commands: one is confirmed only if command and reply both get through.
+
+    Parameters
+    ----------
+    world, network
+        The trial and its paths.
+    name, fence
+        The store's id, and how its primary is fenced.
+    place
+        Where the commands come from.
+    database
+        Whose nodes are stopped.
+    clusters
+        Clusters with managers of their own, by the regions and zones of their nodes: one is fenced as a whole.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        network: Network,
+        name: str,
+        fence: Fence,
+        place: str,
+        database: Database,
+        clusters: Mapping[str, Cluster],
+    ) -> None:
+        self._world = world
+        self._network = network
+        self._name = name
+        self._fence = fence
+        self._place = place
+        self._database = database
+        self._clusters = clusters
+
+    def send(self, target: str, attempt: int, cause: Callable[[], int], confirmed: Callable[[], None]) -> None:
+        """Send a command through the control point.
+
+        Parameters
+        ----------
+        target
+            Region or zone of the node to stop.
+        attempt
+            Number of the command, for its draws.
+        cause
+            Tells the event that a node's end follows from, once it is stopped.
+        confirmed
+            Called if the confirmation gets back.
+        """
+        point, world, network = self._fence.through, self._world, self._network
+        takes = world.sample(f"{self._name}/fence", self._fence.takes, attempt)
+        if network.open(self._place, point):
+            acts = world.now + network.one_way_s(self._place, point) + takes
+            world.at(acts, CONTROL, f"{self._name}/fence", lambda: self._act(target, cause(), confirmed))
+
+    def _act(self, target: str, cause: int, confirmed: Callable[[], None]) -> None:
+        """Stop every node of the target, if all of them can be reached from the control point."""
+        point, world, network = self._fence.through, self._world, self._network
+        cluster = self._clusters.get(target)
+        sites = sorted(cluster.sites) if cluster is not None else [target]
+        if not all(network.both_ways(point, site) for site in sites):
+            return
+        for site in sites:
+            if not self._database.nodes[site].fenced:
+                self._database.fence(site, cause)
+        if network.open(point, self._place):
+            reply = world.now + network.one_way_s(point, self._place)
+            world.at(reply, CONTROL, f"{self._name}/fence-reply", confirmed)
