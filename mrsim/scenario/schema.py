@@ -47,6 +47,7 @@ DEFAULTS: dict[str, tuple[str, ...]] = {
     "Reconcile": ("reconcile-defaults",),
     "InRegion": ("in-region-defaults",),
     "ScaledDown": ("scaled-down-defaults",),
+    "Runbook": ("runbook-defaults",),
     "SelfCheck": ("self-check-defaults",),
     "HealthCheck": ("health-check-defaults",),
     "Isolation": ("isolation-defaults",),
