@@ -15,8 +15,8 @@ from rich.text import Text
 from mrsim.metrics import BY_NAME
 from mrsim.report.json_export import finite
 from mrsim.report.layout import DEFAULT_WIDTH, Column, Page
+from mrsim.report.naming import pretty_column
 from mrsim.report.numbers import BEYOND_HORIZON, NEVER, NOTHING, Quantity, half_width, number
-from mrsim.report.tables import pretty_column
 from mrsim.study.columns import split_column
 
 if TYPE_CHECKING:

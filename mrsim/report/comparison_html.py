@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mrsim.report.comparison import EXPLANATION, budgets_said, letters_of, no_effect, remarks, rows_of, wins_said
 from mrsim.report.html import box, number_cell, table, title
-from mrsim.report.tables import pretty_column
+from mrsim.report.naming import pretty_column
 
 if TYPE_CHECKING:
     from mrsim.study.compare import Comparison

@@ -14,7 +14,8 @@ import numpy as np
 
 from mrsim.errors import ResultsError
 from mrsim.report import plots
-from mrsim.report.tables import phase_tables, pretty_column, recovery_tables
+from mrsim.report.naming import pretty_column
+from mrsim.report.tables import phase_tables, recovery_tables
 from mrsim.trace import PHASES
 
 if TYPE_CHECKING:

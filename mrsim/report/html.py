@@ -14,9 +14,10 @@ from mrsim.metrics import BY_NAME
 from mrsim.report.cells import estimate_text, interval_text, value_text
 from mrsim.report.events import event_rows
 from mrsim.report.lanes import lanes_svg
+from mrsim.report.naming import pretty_column
 from mrsim.report.numbers import duration, share
 from mrsim.report.sentences import fault_sentence, store_sentence
-from mrsim.report.tables import QUANTILES, QuantileRow, flag_rows, loss_rows, pretty_column, recovery_tables
+from mrsim.report.tables import QUANTILES, QuantileRow, flag_rows, loss_rows, recovery_tables
 from mrsim.report.verdicts import limit_text
 from mrsim.scenario.places import region_of
 

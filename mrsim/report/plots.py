@@ -15,8 +15,9 @@ import numpy as np
 from mrsim.errors import ResultsError
 from mrsim.metrics import BY_NAME
 from mrsim.report import marks
+from mrsim.report.naming import default_column, pretty_column
 from mrsim.report.numbers import duration
-from mrsim.report.tables import default_column, phase_tables, pretty_column
+from mrsim.report.tables import phase_tables
 from mrsim.study.columns import split_column
 from mrsim.study.statistics import clopper_pearson
 from mrsim.trace import PHASES

@@ -12,8 +12,8 @@ from rich.text import Text
 
 from mrsim.report.json_export import finite
 from mrsim.report.layout import DEFAULT_WIDTH, Column, Page, kept
+from mrsim.report.naming import pretty_column
 from mrsim.report.numbers import half_width, interval, share
-from mrsim.report.tables import pretty_column
 
 if TYPE_CHECKING:
     from mrsim.scenario.model import Scenario

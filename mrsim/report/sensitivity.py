@@ -15,7 +15,7 @@ from mrsim.report.cells import estimate_text, value_text
 from mrsim.report.comparison import difference_cells, kind_of
 from mrsim.report.json_export import finite
 from mrsim.report.layout import DEFAULT_WIDTH, Column, Page
-from mrsim.report.tables import pretty_column
+from mrsim.report.naming import pretty_column
 
 if TYPE_CHECKING:
     from mrsim.study.sensitivity import Bar, Index, Sensitivity

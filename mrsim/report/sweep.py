@@ -15,7 +15,7 @@ from mrsim.report.comparison import difference_cells, kind_of
 from mrsim.report.html import box, number_cell, table, title
 from mrsim.report.json_export import finite
 from mrsim.report.layout import DEFAULT_WIDTH, Column, Page
-from mrsim.report.tables import pretty_column
+from mrsim.report.naming import pretty_column
 from mrsim.report.verdicts import VERDICTS
 from mrsim.study.columns import split_column
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mrsim.errors import ResultsError
-from mrsim.metrics import BY_NAME
 from mrsim.scenario.budgets import column_name
 from mrsim.study.columns import split_column
 from mrsim.study.statistics import Estimate, Sample, estimate
@@ -280,53 +279,6 @@ def _comfort(check: Check) -> tuple[int, float]:
     used = check.estimate.value_low / check.budget.limit if check.budget.limit > 0 else 0.0
     share = 0.0 if isnan(used) else -used if check.budget.op in ("<", "<=") else used
     return ("failed", "inconclusive", "passed").index(check.verdict), share
-
-
-def default_column(results: Results, metric: str) -> str:
-    """Return the column that a name stands for: itself, or of a metric the one that a budget names first.
-
-    Parameters
-    ----------
-    results
-        The study.
-    metric
-        A column, or a metric's name or alias such as ``rto``.
-
-    Raises
-    ------
-    ResultsError
-        If there is none; the message names what there is.
-    """
-    if metric in results.columns:
-        return metric
-    row = BY_NAME.get(metric)
-    if row is not None:
-        budgeted = [budget.column for budget in results.scenario.budgets if budget.metric == row.name]
-        measured = [column for column in results.columns if split_column(column)[0] == row.name]
-        middle = [column for column in measured if split_column(column)[1].get("clients") in (None, TAIL_CLIENTS)]
-        for column in (*budgeted, *middle, *measured):
-            if column in results.columns:
-                return column
-    return results.column_of(metric)
-
-
-def pretty_column(column: str) -> str:
-    """Return a column for people: ``recovery time, orders write, 95 % of affected clients``."""
-    metric, labels = split_column(column)
-    words = [_TITLES.get(metric, metric.removesuffix("_s").replace("_", " "))]
-    if "service" in labels:
-        words.append(" ".join(labels[name] for name in ("service", "op") if name in labels))
-    if "store" in labels:
-        words.append(labels["store"])
-    if "clients" in labels:
-        whose = "affected clients" if labels.get("of", "affected") == "affected" else "all clients"
-        words.append(f"{labels['clients'].removesuffix('%')} % of {whose}")
-    if labels.get("from", "all") != "all":
-        words.append(f"from {labels['from']}")
-    return ", ".join(words)
-
-
-_TITLES = {"rto_s": "recovery time", "rto_durable_s": "durable recovery time", "data_loss_s": "data loss"}
 
 
 def assumption_rows(assumptions: Sequence[Assumption]) -> list[Assumption]:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from mrsim.report.cells import bounds_text
-from mrsim.report.tables import assumption_rows, default_column, pretty_column, recovery_tables, replay_trial
+from mrsim.report.naming import default_column, pretty_column
+from mrsim.report.tables import assumption_rows, recovery_tables, replay_trial
 from mrsim.report.text import run_report
 from mrsim.report.verdicts import check_report
 from mrsim.study.verdict import judge_all
