@@ -9,6 +9,7 @@ import functools
 import os
 import pickle
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -21,10 +22,11 @@ from concurrent.futures import (
     ProcessPoolExecutor,
     wait,
 )
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import pairwise
 from multiprocessing import connection, get_context, parent_process
+from types import ModuleType
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from mrsim.errors import MrsimError, SimulationError
@@ -67,8 +69,7 @@ class WorkerError(MrsimError):
 
     def __init__(self, seed: int, first: int, last: int, why: str = "") -> None:
         self.seed, self.first, self.last, self.why = seed, first, last, why
-        died = "out of memory, killed, or unable to start. In a script, call mrsim.run under "
-        died += "«if __name__ == '__main__':»; workers=1 needs no other process"
+        died = "out of memory, killed, or unable to start; workers=1 needs no other process"
         super().__init__(f"the workers died over trials {first} to {last} (seed {seed}): {why or died}")
 
     def __reduce__(self) -> tuple[type[WorkerError], tuple[int, int, int, str]]:
@@ -137,10 +138,10 @@ def run_on_cores(job: bytes, tasks: Iterable[Task], workers: int) -> Iterator[Ch
     """
     left = deque(tasks)
     while left:
-        with _Pool(min(workers, len(left))) as pool:
+        with _Pool(min(workers, len(left)), job) as pool:
             lost = yield from _drain(pool, job, left, lambda: AHEAD * workers)
         for task in lost:
-            with _Pool(1) as pool:
+            with _Pool(1, job) as pool:
                 if (yield from _drain(pool, job, deque([task]), lambda: 1)):
                     raise _worker_error(task)
 
@@ -192,14 +193,19 @@ def usable_cores() -> int:
 
 
 class _Pool(ProcessPoolExecutor):
-    """Worker processes that leave interruptions to their parent, and are not waited for when that leaves early."""
+    """Worker processes that leave interruptions to their parent, and are not waited for when that leaves early.
 
-    def __init__(self, workers: int) -> None:
+    They read the caller's script again only if the job needs something from it: one that runs a study without the usual
+    ``if __name__ == "__main__":`` would run it in every worker, and start workers there.
+    """
+
+    def __init__(self, workers: int, job: bytes = b"") -> None:
         super().__init__(workers, mp_context=get_context("spawn"), initializer=_begin)
+        self._needs_script = b"__main__" in job
 
     def submit(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Hand out work; a process that this starts never sees an interruption, not even while it is starting."""
-        with _interruptions_held():
+        with _interruptions_held(), nullcontext() if self._needs_script else _script_out_of_sight():
             return super().submit(call, *args, **kwargs)
 
     def __exit__(
@@ -224,6 +230,17 @@ def _interruptions_held() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _script_out_of_sight() -> Iterator[None]:
+    """Let processes that are started inside know of no script (``multiprocessing.spawn.get_preparation_data``)."""
+    script = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = script
 
 
 def _begin() -> None:

@@ -179,6 +179,34 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
     assert not left
 
 
+UNGUARDED = """\
+import mrsim
+print("begins", flush=True)
+print(mrsim.run(mrsim.loads(TEXT), trials=300, seed=5, workers=2).n, flush=True)
+"""
+WITH_ITS_OWN_BUILD = """\
+import mrsim
+from mrsim.study.run import chunk_function
+print("begins", flush=True)
+def build(scenario):
+    return chunk_function(scenario)
+if __name__ == "__main__":
+    print(mrsim.run(mrsim.loads(TEXT), trials=300, seed=5, workers=2, build=build).n, flush=True)
+"""
+
+
+@pytest.mark.parametrize(("script", "again"), [(UNGUARDED, False), (WITH_ITS_OWN_BUILD, True)])
+def test_workers_read_a_script_again_only_for_what_they_need_of_it(script: str, again: bool, tmp_path: Path) -> None:
+    path = tmp_path / "script.py"
+    path.write_text(script.replace("TEXT", repr(fakes.TEXT)))
+    there = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run([sys.executable, str(path)], capture_output=True, text=True, env=there, check=False)
+    assert done.stderr == ""
+    said = done.stdout.splitlines()
+    assert said.count("300") == 1
+    assert (said.count("begins") > 1) == again
+
+
 def _runs(pid: int) -> bool:
     try:
         os.kill(pid, 0)
