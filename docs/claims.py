@@ -442,6 +442,21 @@ _INCIDENTS = (
 )
 _PROBES = (
     Row(
+        "fronts/weighted-shift-back",
+        _LAST,
+        _reads("site", "99%"),
+        Band("30 s x 3 = 90 s at worst, and the TTL", 90.0, 150.0),
+        Band("detection of 91 to 100 s, and at most a TTL of 60 s", 100.0, 160.0),
+        note="a probe that hangs waits 4 s, and the interval counts from there",
+    ),
+    Row(
+        "fronts/weighted-shift-back",
+        "share of readers hit",
+        ("affected_share{service=site, op=read}",),
+        None,
+        Band("one draw, and one or two more before the region leaves the answers: 81 to 84 %", 0.78, 0.88),
+    ),
+    Row(
         "probes/deep-probe-fail-open",
         _READERS,
         _reads("storefront"),

@@ -164,6 +164,10 @@ class Phases:
         base = self.population.lattice(stratum.points)[dimension]
         return wrapped(shifts[:, dimension, None] + (base + rotation * GOLDEN if rotation else base))
 
+    def uniforms(self, stratum: Stratum, name: str, width: int, occasion: int) -> Floats:
+        """Return ``width`` uniforms per trial that all points of a stratum share, shape ``(trials, width)``."""
+        return self._draws.uniforms(f"{stratum.stream}/{name}", width, occasion)
+
     def of_cohort(self, cohort: str, dimension: Dimension) -> Floats:
         """Return one coordinate of all points of a cohort, shape ``(trials, points)``."""
         key = (cohort, dimension)

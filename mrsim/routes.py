@@ -33,7 +33,8 @@ from mrsim.slabs import (
     with_errors,
 )
 from mrsim.spans import ALWAYS, Interval, gaps, of_spans
-from mrsim.trace import INF, Change
+from mrsim.trace import INF, NO_EVENT, Change
+from mrsim.weighting import Draw, portions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
+    Bools = NDArray[np.bool_]
 
 
 class Routes:
@@ -72,6 +74,11 @@ class Routes:
         self._paths: dict[tuple[str, str, str], list[tuple[Interval, ...]]] = {}
         self._ranges: dict[tuple[str, str, str], Ranges] = {}
         self._errors = any(trace.error_rate for trace in traces)
+        self._draws: dict[tuple[str, str], Draw] = {}
+        self._faults_s = (
+            np.array([trace.fault_s for trace in traces]),
+            np.array([_last_fault_s(trace) for trace in traces]),
+        )
 
     # -- what clients and instances believe ------------------------------------------------------------------------
 
@@ -238,13 +245,12 @@ class Routes:
             return known[node]
 
         for cohort in self.population.cohorts:
-            changes, seen = self.answers(service, cohort)
-            for region_layer, answered in segments(changes, seen, seen):
+            for region_layer, answered, mine in self._regions(service, cohort):
                 regions = tuple(region if may_serve(region) else "" for region in answered)
                 paths = chosen(regions, partial(self._into, service, cohort, reading))
                 if store is None or pieces is None:
                     packed = self._pack(paths, regions, region_layer.change_s)
-                    yield from self._of_pieces(cohort, regions, region_layer, None, packed)
+                    yield from self._of_pieces(cohort, regions, region_layer, None, packed, mine)
                     continue
                 endpoint = self._endpoint(store, regions)
                 sees, works = self._instance_times(store, cohort, endpoint)
@@ -252,7 +258,20 @@ class Routes:
                     links = chosen(list(zip(regions, nodes, strict=True)), lambda pair: self._whole("link", *pair))
                     served = meet(meet(paths, links), chosen(nodes, ranges_of))
                     packed = self._pack(served, regions, np.maximum(region_layer.change_s, node_layer.change_s))
-                    yield from self._of_pieces(cohort, regions, region_layer, node_layer, packed)
+                    yield from self._of_pieces(cohort, regions, region_layer, node_layer, packed, mine)
+
+    def _regions(self, service: str, cohort: str) -> Iterator[tuple[Layer, tuple[str, ...], Bools | None]]:
+        """Yield stretches between changes, the region of each trial, and whose it is if not that of all points."""
+        changes, seen = self.answers(service, cohort)
+        record = self._records.get(service, "")
+        if not record or self.scenario.dns[record].policy != "weighted":
+            for layer, answered in segments(changes, seen, seen):
+                yield layer, answered, None
+            return
+        key = (record, cohort)
+        if key not in self._draws:
+            self._draws[key] = Draw(self.phases, record, cohort, self.scenario.dns[record].ttl)
+        yield from portions(self._draws[key], changes, seen, self._faults_s, self.scenario.horizon)
 
     def _into(self, service: str, cohort: str, reading: bool, region: str) -> Ranges:
         """When requests of a cohort get through a region's front door to instances and, for reads, to a copy."""
@@ -277,7 +296,13 @@ class Routes:
         return padded(rows, errors=True)
 
     def _of_pieces(
-        self, cohort: str, regions: tuple[str, ...], region: Layer, node: Layer | None, packed: Packed
+        self,
+        cohort: str,
+        regions: tuple[str, ...],
+        region: Layer,
+        node: Layer | None,
+        packed: Packed,
+        mine: Bools | None,
     ) -> Iterator[Slab]:
         points = self.population.cohorts[cohort]
         # A bound that no point comes to is left out: what is the same for all points stays one column of memory.
@@ -299,6 +324,8 @@ class Routes:
             if packed.errors is not None and packed.errors[:, place].any():
                 fails = self.phases.of_cohort(cohort, Dimension.ERROR)[rows] < packed.errors[rows, place, None]
                 end = np.where(fails, -np.inf, end)
+            if mine is not None:
+                end = np.where(mine[rows], end, -np.inf)
             yield Slab(
                 cohort=cohort,
                 weight=points.weight,
@@ -315,6 +342,10 @@ class Routes:
                 open_event=packed.event[rows, place],
                 regions=regions,
             )
+
+
+def _last_fault_s(trace: Trace) -> float:
+    return max((trace.events[event].at_s for event in trace.fault_events if event != NO_EVENT), default=INF)
 
 
 def _of(spans: Sequence[Span] | None) -> tuple[Interval, ...]:

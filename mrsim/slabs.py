@@ -24,6 +24,9 @@ ErrorPiece = tuple[float, float, int, int, float]
 Piece = tuple[float, float, int, int]
 """Start, end, the event that began it, and a label of the caller's."""
 
+Shares = tuple[tuple[str, float], ...]
+"""Regions and their shares of the answers."""
+
 Pieces = Callable[[int, str], Sequence[Piece]]
 """From (trial of the chunk, node) to when requests to that node succeed."""
 
@@ -37,6 +40,8 @@ class Changes:
     targets: list[tuple[str, ...]]
     cached: NDArray[np.bool_]
     """Whether a change waits for the last answer to be fetched again."""
+    shares: list[tuple[Shares, ...]]
+    """Beside the targets: what answers are drawn from, where they are."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,19 +110,25 @@ class Packed:
 def padded_changes(answers: Sequence[Sequence[Change]]) -> Changes:
     """Return the changes of many trials as padded arrays; a change to the same target is none."""
     targets: list[tuple[str, ...]] = []
+    shares: list[tuple[Shares, ...]] = []
     rows: list[list[Change]] = []
     for changes in answers:
         seen: list[str] = []
+        drawn: list[Shares] = []
         row: list[Change] = []
         for change in changes:
             if not seen and change.at_s > -INF:
                 seen.append("")
+                drawn.append(())
             if not seen:
                 seen.append(change.target)
+                drawn.append(change.shares)
             elif change.target != seen[-1]:
                 seen.append(change.target)
+                drawn.append(change.shares)
                 row.append(change)
         targets.append(tuple(seen) or ("",))
+        shares.append(tuple(drawn) or ((),))
         rows.append(row)
     width = max((len(row) for row in rows), default=0)
     times = np.full((len(rows), width), np.inf)
@@ -128,7 +139,7 @@ def padded_changes(answers: Sequence[Sequence[Change]]) -> Changes:
             times[index, place] = change.at_s
             events[index, place] = change.event
             cached[index, place] = change.cached
-    return Changes(times, events, targets, cached)
+    return Changes(times, events, targets, cached, shares)
 
 
 def segments(changes: Changes, sees: Floats, works: Floats) -> Iterator[tuple[Layer, tuple[str, ...]]]:

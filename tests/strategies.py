@@ -271,16 +271,23 @@ def _scaled_down(draw: st.DrawFn, regions: tuple[str, ...], store: Data, record:
 
 
 def _record(draw: st.DrawFn, regions: tuple[str, ...]) -> Data:
-    policy = draw(st.sampled_from(["latency", "failover", "latency", "failover", "anycast"]))
+    policy = draw(st.sampled_from(["latency", "failover", "latency", "failover", "anycast", "weighted"]))
     record: Data = {"serves": ["orders"], "policy": policy, "regions": list(regions)}
     if policy != "anycast":
         record["ttl"] = "60s"
+    if policy == "weighted":
+        record["weights"] = {region: draw(st.integers(0, 3)) for region in regions}
+        record["weights"][regions[0]] = draw(st.integers(1, 3))
+        shift = {"steps": ["10%", "50%", "100%"], "every": draw(seconds(30, 300))}
+        shifting = draw(st.booleans())
     if draw(st.sampled_from([True, True, False])):
         record["health_check"] = {
             "preset": draw(st.sampled_from(["route53-fast", "azure-traffic-manager-fast", "global-accelerator"])),
             "depth": draw(st.sampled_from(["reachability", "application", "write-path"])),
             "when_all_unhealthy": draw(st.sampled_from(["answer-all", "answer-none", "answer-fallback"])),
         }
+        if policy == "weighted" and shifting:
+            record["shift_back"] = shift
     return record
 
 

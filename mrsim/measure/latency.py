@@ -64,7 +64,14 @@ def put_latency(measures: Measures, scenario: Scenario, service: str, routes: Ro
             region: paths.path_s(cohort.near, region, last_miles=1) + paths.path_s(region, home) + wait
             for region in scenario.regions
         }
-        columns[name] = np.array([known.get(targets[0], np.nan) for targets in changes.targets])
+        columns[name] = np.array(
+            [
+                sum(share * known[region] for region, share in shares[0])
+                if shares[0]
+                else known.get(targets[0], np.nan)
+                for targets, shares in zip(changes.targets, changes.shares, strict=True)
+            ]
+        )
         total += np.nan_to_num(columns[name]) * cohort.share
         shares += cohort.share
     measures.put("write_latency_s", {"service": service, "from": "all"}, total / shares)

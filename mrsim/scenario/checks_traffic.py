@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 from mrsim.scenario.document import Document, Path, nearest
 from mrsim.scenario.model import Scenario
@@ -11,6 +12,9 @@ from mrsim.units import write
 
 MOST_POINTS = 50_000
 """Points of the whole population: a worker takes 60 kB for each (256 trials of two services), 3 GB for so many."""
+
+MOST_WEIGHT = 255
+"""The largest weight of a record (Amazon Route 53, *Values specific for weighted records*)."""
 
 _TOLERANCE = 1e-6
 
@@ -67,8 +71,52 @@ def check_record(record: Record, path: Path, scenario: Scenario, document: Docum
     if check is not None and check.interval_from == "start" and check.timeout > check.every:
         message = f"a probe may wait {write(check.timeout, 'duration')}, longer than the interval"
         document.add((*path, "health_check", "timeout"), message, "lower it, raise every, or write interval_from: end")
+    _check_weights(record, path, scenario, document)
     if check is not None:
         _check_health(record, check, (*path, "health_check"), scenario, document)
+
+
+def _check_weights(record: Record, path: Path, scenario: Scenario, document: Document) -> None:
+    """Note weights that nobody asks for, that name other regions than the record, or that cannot be drawn from."""
+    if record.policy != "weighted":
+        for key in ("weights", "shift_back"):
+            if getattr(record, key):
+                message = f"{key.replace('_', ' ')}: only a weighted record has it"
+                document.add((*path, key), message, "leave it out, or write policy: weighted", key=True)
+        return
+    if not record.weights:
+        hint = f"write weights: {{{', '.join(f'{region}: 1' for region in scenario.regions)}}}"
+        document.add(path, "a weighted record needs weights", hint, key=True)
+        return
+    if set(record.weights) != set(record.regions):
+        message = "the regions and the weights name different regions"
+        document.add((*path, "weights"), message, "leave regions out: the weights name them")
+    for region, weight in record.weights.items():
+        if not 0 <= weight <= MOST_WEIGHT:
+            message = f"a weight of {weight} is not between 0 and {MOST_WEIGHT}"
+            document.add((*path, "weights", region), message, "write whole numbers, such as 3 and 1")
+    if not any(weight > 0 for weight in record.weights.values()):
+        document.add((*path, "weights"), "no weight is above 0", "write a weight of 1 at least")
+    _check_shift(record, path, document)
+    for cohort, body in scenario.clients.items():
+        pools = [name for name, client in body.classes.items() if client.pool_lifetime > 0.0]
+        if pools:
+            message = f"{pools[0]!r} of {cohort!r} keeps connections, which weighted answers do not model"
+            document.add((*path, "policy"), message, "choose a class without pool_lifetime, or another policy")
+
+
+def _check_shift(record: Record, path: Path, document: Document) -> None:
+    """Note steps that do not lead back, or that nothing begins."""
+    plan = record.shift_back
+    if plan is None:
+        return
+    steps = plan.steps
+    if steps[-1] != 1.0 or any(later <= earlier for earlier, later in pairwise(steps)):
+        message = "the steps do not rise to 100%"
+        document.add((*path, "shift_back", "steps"), message, "write steps: [10%, 50%, 100%]")
+    if record.health_check is None:
+        message = "nothing takes a region out, so that none shifts back"
+        document.add((*path, "shift_back"), message, "write a health_check", key=True)
 
 
 def _check_health(record: Record, check: HealthCheck, path: Path, scenario: Scenario, document: Document) -> None:

@@ -32,6 +32,8 @@ REFERENCES: tuple[tuple[str, Kind], ...] = (
     ("dns * serves []", "service"),
     ("dns * regions []", "region"),
     ("dns * weights {}", "region"),
+    ("dns * shift_back by", "place"),
+    ("dns * shift_back authority", "place"),
     ("dns * health_check stands", "place"),
     ("dns * health_check fallback", "region"),
     ("clients * near", "region"),

@@ -84,6 +84,10 @@ def _record(record: dict[str, Any], path: Path, state: Resolving) -> None:
             )
         record["ttl"] = "0s"
         state.default(record, path, "anycast-defaults")
+    if record.get("policy") == "weighted" and isinstance(record.get("weights"), dict):
+        record.setdefault("regions", list(record["weights"]))
+    if state.section(record, "shift_back") is not None:
+        state.default(record["shift_back"], (*path, "shift_back"), "shift-back-defaults")
     check = record.get("health_check")
     inner = (*path, "health_check")
     if isinstance(check, str):

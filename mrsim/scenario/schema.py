@@ -34,6 +34,7 @@ DEFAULTS: dict[str, tuple[str, ...]] = {
     "Archive": ("archive-defaults",),
     "Snapshots": ("snapshots-defaults",),
     "Record": ("anycast-defaults",),
+    "ShiftBack": ("shift-back-defaults",),
     "CommitRule": ("commit-defaults",),
     "Endpoint": ("endpoint-defaults",),
     "Detect": ("detect-defaults",),

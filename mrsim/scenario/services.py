@@ -107,15 +107,39 @@ class HealthCheck(Model):
     applies_after: SecondsDist = Field(description="From the verdict to answers that follow it, in the data plane.")
 
 
+class ShiftBack(Model):
+    """How a region's weight comes back in steps once it is healthy again: edits by a person or a pipeline.
+
+    While the region is out of the answers its weight is edited to the first step, else all of it comes back at once.
+    """
+
+    steps: tuple[Share, ...] = Field(min_length=1, description="Shares of its weight, one after the other; last: 100%.")
+    every: Seconds = Field(gt=0, description="From one step to the next; the first is there when it is healthy again.")
+    takes: SecondsDist = Field(description="From an edit to the authority's answers following it.")
+    by: Name = Field(default="operations", description="Place of who edits.")
+    authority: Name = Field(
+        default="endpoint-authority", description="Place of the control plane; an edit waits for a path to it."
+    )
+
+
 class Record(Model):
     """A DNS record, or an anycast address: which regions it can lead to, and how one is chosen."""
 
     serves: tuple[Name, ...] = Field(min_length=1, description="Services reached through this record.")
-    policy: Literal["latency", "failover", "anycast"] = Field(
-        description="How a region is chosen: the nearest, the first, or the nearest by routes instead of answers."
+    policy: Literal["latency", "failover", "weighted", "anycast"] = Field(
+        description="How a region is chosen: the nearest, the first, by weight anew for every answer, or the nearest "
+        "by routes instead of answers."
     )
     regions: tuple[Name, ...] = Field(
         default=(), description="Regions it may answer with, in order; empty: all of them."
+    )
+    weights: dict[Name, Count] = Field(
+        default_factory=dict,
+        description="Weighted: whole numbers by region; an answer's chance is its weight over the sum of those that "
+        "are healthy. Weight 0 is answered only once nothing else is healthy.",
+    )
+    shift_back: ShiftBack | None = Field(
+        default=None, description="Weighted: how a region's share comes back; none: all at once, with its health."
     )
     ttl: Seconds = Field(ge=0, description="Time to live of the answers; an anycast address has none.")
     converges: SecondsDist | None = Field(

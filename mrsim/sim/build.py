@@ -25,6 +25,7 @@ from mrsim.sim.streaming import Streaming
 from mrsim.sim.switchover import Switchovers
 from mrsim.sim.tier import Tier
 from mrsim.sim.wal import Load
+from mrsim.sim.weighted import WeightedAuthority
 from mrsim.sim.wiring import Refresher, Wiring
 
 if TYPE_CHECKING:
@@ -64,6 +65,8 @@ class Parts:
             wiring.close()
         for instance in self.instances:
             instance.close()
+        for authority in self.authorities.values():
+            authority.close()
 
 
 class Builder:
@@ -161,11 +164,19 @@ class Builder:
     ) -> Authority:
         offered = record.regions or self.scenario.regions
         check, tier = record.health_check, parts.tier
-        if check is None:
-            return Authority(world, name, record, offered, self._preferences[name])
+        asleep: frozenset[str] = frozenset()
         serving = partial(tier.all_serve, record.serves)
-        asleep = frozenset(region for region in offered if check.depth != "reachability" and not serving(region))
-        authority = Authority(world, name, record, offered, self._preferences[name], asleep)
+        if check is not None:
+            asleep = frozenset(region for region in offered if check.depth != "reachability" and not serving(region))
+        if record.policy == "weighted":
+            cohorts = tuple(self.scenario.clients)
+            weighted = WeightedAuthority(world, parts.network, name, record, offered, cohorts, asleep)
+            parts.network.listen(weighted.on_network)
+            authority: Authority = weighted
+        else:
+            authority = Authority(world, name, record, offered, self._preferences[name], asleep)
+        if check is None:
+            return authority
         timing = Timing(
             check.every, check.interval_from == "end", check.fails, check.recovers, check.timeout, needed_down(check)
         )

@@ -51,6 +51,9 @@ class Authority:
         self._verdicts = 0
         self.answers = {cohort: [Change(-INF, self._target(order))] for cohort, order in preferences.items()}
 
+    def close(self) -> None:
+        """Forget what waits."""
+
     def on_verdict(self, region: str, cause: int, *, down: bool) -> None:
         """Take a health verdict into the answers."""
         check = self._record.health_check
@@ -64,6 +67,7 @@ class Authority:
                 self._down.add(region)
             else:
                 self._down.discard(region)
+            self._on_health(region, cause, down=down)
             self._answer(cause)
 
         self._world.at(self._world.now + delay, ROUTING, f"{self._name}/applies/{region}", apply)
@@ -71,6 +75,9 @@ class Authority:
     def _target(self, order: tuple[str, ...]) -> str:
         """Return the first healthy region; if there is none, what the provider answers then."""
         return next((region for region in order if region not in self._down), None) or self._without_any(order)
+
+    def _on_health(self, region: str, cause: int, *, down: bool) -> None:
+        """Note that a region has left the answers, or may come back."""
 
     def _answer(self, cause: int) -> None:
         event = NO_EVENT

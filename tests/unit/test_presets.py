@@ -173,6 +173,7 @@ def test_a_start_without_end_counts_up_to_its_last_permille() -> None:
         (control.OldPrimary, "old-primary-defaults"),
         (control.SelfCheck, "self-check-defaults"),
         (services.HealthCheck, "health-check-defaults"),
+        (services.ShiftBack, "shift-back-defaults"),
         (stores.CommitRule, "commit-defaults"),
         (stores.Bursts, "burst-defaults"),
     ],
