@@ -299,6 +299,15 @@ _SWITCHOVERS = (
 )
 _PEOPLE = (
     Row(
+        "people/one-on-call",
+        _OUT,
+        _writes("app"),
+        _minutes("15 to 60 min", 15, 60),
+        _minutes("the same by day; by night until the office opens, in one night of ten", 15, 660),
+        note="nobody hears the page in three incidents of a hundred, and many take long to wake up",
+    ),
+    Row("people/two-on-call", _OUT, _writes("app"), _minutes("15 to 60 min", 15, 60)),
+    Row(
         "drills/bookstore-drilled-monthly",
         _OUT,
         _writes("orders"),

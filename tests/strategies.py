@@ -97,6 +97,22 @@ def leases(draw: st.DrawFn, voters: tuple[str, ...], *, enforced_by: str | None 
     return lease
 
 
+def _hours(draw: st.DrawFn) -> Data:
+    """Return shifts of which one may go over midnight, and gaps between them."""
+    night: Data = {
+        "from": "22h",
+        "to": draw(st.sampled_from(["6h", "23h30min"])),
+        "acknowledge": draw(durations(1, 600)),
+    }
+    night["nobody"] = draw(st.sampled_from(["0%", "50%", "100%"]))
+    hours: Data = {"shifts": {"night": night, "office": {"from": "9h", "to": "17h", "page": "1s"}}}
+    hours["at"] = draw(st.sampled_from(["random", "night", "5h59min", "8h..30h"]))
+    if draw(st.booleans()):
+        second = {"after": draw(seconds(5, 300)), "acknowledge": draw(durations(1, 60))}
+        hours["escalates"] = second | {"nobody": draw(st.sampled_from(["0%", "50%"]))}
+    return hours
+
+
 def _decide(draw: st.DrawFn, by: str, regions: tuple[str, ...]) -> Data:
     if by == "lease":
         voters = draw(st.sampled_from([(WITNESS,), (WITNESS, *regions[:2]), ("operations", WITNESS, regions[0])]))
@@ -110,6 +126,8 @@ def _decide(draw: st.DrawFn, by: str, regions: tuple[str, ...]) -> Data:
         shared["runs_in"] = draw(st.sampled_from([*regions, "operations"]))
     if by == "automatic":
         return shared | {"delay": draw(durations(0, 30))}
+    if draw(st.integers(0, 2)) == 0:
+        shared["hours"] = _hours(draw)
     return shared | {
         "page": draw(durations(1, 60)),
         "acknowledge": draw(durations(1, 60)),

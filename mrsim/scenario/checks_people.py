@@ -1,10 +1,10 @@
-"""Checks of people in a failover: runbooks whose steps somebody does, and drills that can have happened."""
+"""Checks of people in a failover: shifts of a day, runbooks that somebody works through, drills that were."""
 
 from __future__ import annotations
 
-from mrsim.scenario.control import DecideLease, Failover
+from mrsim.scenario.control import DecideLease, DecideOperator, Failover
 from mrsim.scenario.document import Document, Path
-from mrsim.scenario.people import Runbook
+from mrsim.scenario.people import Hours, Runbook
 from mrsim.scenario.stores import Store
 from mrsim.units import write
 
@@ -13,6 +13,21 @@ def check_people(failover: Failover, store: Store, path: Path, document: Documen
     """Note what cannot be meant of the people in a failover."""
     if failover.runbook is not None:
         _check_runbook(failover.runbook, failover, store, (*path, "runbook"), document)
+    if isinstance(failover.decide, DecideOperator) and failover.decide.hours is not None:
+        _check_hours(failover.decide.hours, (*path, "decide", "hours"), document)
+
+
+def _check_hours(hours: Hours, path: Path, document: Document) -> None:
+    names = list(hours.shifts)
+    for number, (name, shift) in enumerate(hours.shifts.items()):
+        at = (*path, "shifts", name)
+        if shift.from_ == shift.to:
+            message = f"the shift lasts from {write(shift.from_, 'duration')} to the same time"
+            document.add((*at, "to"), message, "write from: 0h, to: 24h for the whole day")
+            continue
+        for other in names[:number]:
+            if shift.covers(hours.shifts[other].from_) or hours.shifts[other].covers(shift.from_):
+                document.add(at, f"the shifts {other!r} and {name!r} overlap", "let one begin where the other ends")
 
 
 def _check_runbook(runbook: Runbook, failover: Failover, store: Store, path: Path, document: Document) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from mrsim.scenario.fields import Bytes, Count, Flag, Model, Name, Seconds, SecondsDist, Share
-from mrsim.scenario.people import Runbook
+from mrsim.scenario.people import Hours, Runbook
 
 
 class Detect(Model):
@@ -49,6 +49,9 @@ class DecideOperator(Model):
     page: SecondsDist = Field(description="From the verdict to the page.")
     acknowledge: SecondsDist = Field(description="From the page to a person looking.")
     assess: SecondsDist = Field(description="From looking to having a view.")
+    hours: Hours | None = Field(
+        default=None, description="Other people and other times by the time of day. None: all day the same."
+    )
     requires: Literal["unreachable", "primary-confirmed-gone"] = Field(
         default="unreachable", description="Evidence the operator wants before a promotion."
     )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from mrsim.scenario.document import Path
+from mrsim.scenario.document import Path, nearest, shortened
+from mrsim.scenario.people import DAY_S
 from mrsim.scenario.resolving import Resolving
 from mrsim.units import WrittenError, parse, write
 
@@ -134,6 +135,30 @@ def _decide(failover: dict[str, Any], path: Path, state: Resolving) -> None:
         _lease(section, inner, state)
     elif by in DECIDERS:
         state.default(section, inner, f"{by}-defaults")
+        _hours(section, (*inner, "hours"), state)
+
+
+def _hours(decide: dict[str, Any], path: Path, state: Resolving) -> None:
+    """Write the name of a shift as the time of day that is within it."""
+    hours = state.section(decide, "hours")
+    if hours is None:
+        return
+    shifts, at = hours.get("shifts"), hours.get("at")
+    if not isinstance(shifts, dict) or not isinstance(at, str) or at == "random" or not at[:1].isalpha():
+        return
+    shift = shifts.get(at)
+    if not isinstance(shift, dict):
+        state.problem((*path, "at"), f"there is no shift {shortened(at)!r}", nearest(at, [*shifts, "random"]))
+        del hours["at"]
+        return
+    try:
+        begins, ends = parse(shift.get("from"), "duration"), parse(shift.get("to"), "duration")
+    except WrittenError:
+        # The shift itself is told what is wrong with it.
+        del hours["at"]
+        return
+    ends += DAY_S if ends <= begins else 0.0
+    hours["at"] = f"{write(begins, 'duration')}..{write(ends, 'duration')}"
 
 
 _SYNCHRONOUS = "write commit: {first: 1, of: [...], when_short: degrade}; a standby outside it may take the lease too"

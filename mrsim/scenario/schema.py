@@ -204,6 +204,8 @@ def _edit_store(models: dict[str, Schema]) -> None:
 
 
 def _edit_failover(models: dict[str, Schema]) -> None:
+    hours = models["Hours"]["properties"]["at"]
+    hours["anyOf"] = [*hours["anyOf"], {"type": "string", "pattern": NAME_PATTERN}]
     lease = models["DecideLease"]
     lease["properties"]["preset"] = {**_presets("lease"), "description": "A product's lease; keys beside it win."}
     lease["properties"]["watchdog"] = _either(ref("Duration"), {"const": "none"}, description="None by default.")

@@ -240,6 +240,7 @@ class Control:
 
     def _step_done(self, stage: core.Stage, event: int = NO_EVENT) -> None:
         kind, note = _DECISION[stage]
+        note += self._waits.note(stage)
         phase = _PHASES.get(stage, "decision")
         self._last = self._world.emit(kind, self._name, self._last if event == NO_EVENT else event, phase, note)
         if kind == "decided":

@@ -80,6 +80,7 @@ class Injector:
         self.first_s = INF
         window = random_start_period_s(scenario.stores.values())
         seen: dict[str, int] = {}
+        starts = []
         for index, fault in enumerate(scenario.faults):
             name = f"fault/{fault.kind}/{subject_of(fault)}"
             occasion = seen.get(name, 0)
@@ -89,7 +90,9 @@ class Injector:
             else:
                 start = world.sample(f"{name}/at", fault.at, occasion)
             lasts = INF if isinstance(fault.lasts, str) else world.sample(f"{name}/lasts", fault.lasts, occasion)
+            starts.append(start)
             world.at(start, FAULT, f"{name}/{occasion}", lambda i=index, f=fault, d=lasts: self._start(i, f, d))  # type: ignore[misc]
+        world.first_fault_s = min(starts, default=0.0)
 
     def _start(self, index: int, fault: Fault, lasts_s: float) -> None:
         now = self._world.now

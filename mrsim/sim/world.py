@@ -141,6 +141,8 @@ class World:
         Read through :meth:`now`; seconds since the start of the trial.
     stirred
         Counts visible changes of state, so that a fault that changed nothing can be told.
+    first_fault_s
+        When the first fault begins, from which the time of day is told.
     """
 
     def __init__(self, sampler: Sampler, row: int, horizon_s: float) -> None:
@@ -148,6 +150,7 @@ class World:
         self.events: list[Event] = []
         self.horizon_s = horizon_s
         self.stirred = 0
+        self.first_fault_s = 0.0
         self._sampler = sampler
         self._row = row
 

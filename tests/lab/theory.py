@@ -11,6 +11,7 @@ DETECTION, WAL = "test_engine_detection_against_theory.py", "test_engine_wal_aga
 SPLIT, POPULATION = "test_engine_split_brain_against_theory.py", "test_population_against_theory.py"
 ENTRIES, DISTRIBUTIONS = "test_entries_against_theory.py", "test_distributions_against_theory.py"
 ARCHIVE = "test_engine_archive_against_theory.py"
+PEOPLE = "test_engine_people_against_theory.py"
 RUNBOOK = "test_engine_runbook_against_theory.py"
 AVAILABILITY = "test_availability_against_theory.py"
 TCP = "test_engine_slow_start_against_theory.py"
@@ -46,6 +47,8 @@ FORMS = (
          "stands by (NUREG/CR-6823)", RUNBOOK, "test_how_many_steps_fail_is_binomial"),
     Form("what failed steps cost", "compound sum: mean n·p·E, variance n·p·Var + n·p·(1 − p)·E²", "compound binomial",
          RUNBOOK, "test_what_they_cost_has_the_mean_and_the_spread_of_a_compound_sum"),
+    Form("who answers a page", "Σ share of the day · P(first > t) · P(second > t)", "mixture, minimum of two", PEOPLE,
+         "test_who_answers_is_a_mixture_over_the_day_and_the_first_of_two"),
     Form("busy resolver", "U(0, L), L the entry's life", "renewal theory, residual life", POPULATION,
          "test_a_busy_resolver_is_uniform_over_its_life_against_theory"),
     Form("idle resolver", "holds the entry with λT / (1 + λT), then U(0, T)", "alternating renewal process", POPULATION,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from mrsim.distributions import Uniform
 from mrsim.errors import ScenarioError
 from mrsim.scenario.loader import loads
 from tests.unit.test_loader_errors import GOOD, problems_of
@@ -40,6 +41,36 @@ def failing(text: str, message: str, hint: str) -> None:
 @pytest.mark.parametrize(("runbook", "message", "hint"), RUNBOOKS)
 def test_runbooks(runbook: str, message: str, hint: str) -> None:
     failing(GOOD.replace(DECIDE, f"{DECIDE}\n      {runbook}"), message, hint)
+
+
+NIGHT = "night: {from: 22h, to: 7h}"
+HOURS = [
+    ("shifts: {night: {from: 22h, to: 22h}}", "to the same time", "24h"),
+    (f"shifts: {{{NIGHT}, early: {{from: 6h, to: 9h}}}}", "'night' and 'early' overlap", "where the other ends"),
+    (f"shifts: {{early: {{from: 6h, to: 9h}}, {NIGHT}}}", "overlap", ""),
+    (f"at: nigth, shifts: {{{NIGHT}}}", "there is no shift 'nigth'", "night"),
+    (f"at: 3, shifts: {{{NIGHT}}}", "", ""),
+    ("shifts: {night: {from: 22h, to: 25h}}", "86400", ""),
+    ("shifts: {night: {from: 22, to: 7h}}", "unit", ""),
+    ("shifts: {}", "", ""),
+    ("shifts: {night: {from: 22h, to: 7h, nobdy: 5%}}", "unknown key 'nobdy'", "nobody"),
+    (f"shifts: {{{NIGHT}}}, escalates: {{after: 0s, acknowledge: 1min}}", "", ""),
+]
+
+
+@pytest.mark.parametrize(("hours", "message", "hint"), HOURS)
+def test_hours(hours: str, message: str, hint: str) -> None:
+    failing(GOOD.replace(DECIDE, f"decide: {{by: operator, hours: {{{hours}}}}}"), message, hint)
+
+
+@pytest.mark.parametrize(("at", "low", "high"), [("night", 22.0, 31.0), ("day", 7.0, 22.0)])
+def test_a_shift_names_its_hours(at: str, low: float, high: float) -> None:
+    hours = f"hours: {{at: {at}, shifts: {{{NIGHT}, day: {{from: 7h, to: 22h}}}}}}"
+    failover = loads(GOOD.replace(DECIDE, f"decide: {{by: operator, {hours}}}")).stores["orders-db"].failover
+    assert failover is not None
+    assert failover.decide.by == "operator"
+    assert failover.decide.hours is not None
+    assert failover.decide.hours.at == Uniform(low * 3600.0, high * 3600.0)
 
 
 def test_a_lease_has_no_runbook() -> None:
