@@ -51,12 +51,18 @@ REFERENCES: tuple[tuple[str, Kind], ...] = (
 )
 """Where names stand: ``*`` any key, ``[]`` every item of a list, ``{}`` the keys of a mapping."""
 
+REGIONAL: frozenset[Kind] = frozenset({"region", "zone", "region or zone", "place", "control point"})
+"""Kinds of names that a scenario's regions have a part in."""
+
 
 def check_references(document: Document, data: dict[str, Any]) -> None:
     """Note names that are not defined, defined twice, or reserved."""
     known = _known(data)
     _check_names(document, data)
     for pattern, kind in REFERENCES:
+        if kind in REGIONAL and not known["region"]:
+            # That there are no regions is said once.
+            continue
         for path, name, is_key in _found(data, pattern.split(), ()):
             if not isinstance(name, str) or name in known[kind]:
                 continue

@@ -76,7 +76,7 @@ def _overrides(overrides: dict[str, Any], regions: list[str], state: Resolving) 
         if len(ends) != 2 or ends[0] == ends[-1]:
             state.problem(path, f"{pair!r} is not a pair of two regions", "write us-east/eu-west: 75ms", key=True)
             continue
-        if unknown:
+        if regions and unknown:
             state.problem(path, f"unknown region {unknown[0]!r}", nearest(unknown[0], regions), key=True)
             continue
         try:
@@ -136,7 +136,7 @@ def _bandwidth(network: dict[str, Any], regions: list[str], data: dict[str, Any]
             )
             continue
         for end in ends:
-            if end != "*" and end not in regions:
+            if regions and end != "*" and end not in regions:
                 state.problem(path, f"unknown region {end!r}", nearest(end, regions), key=True)
     stores = data.get("stores")
     for name, store in stores.items() if isinstance(stores, dict) else ():

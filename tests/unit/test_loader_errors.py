@@ -57,6 +57,12 @@ def problems_of(text: str) -> tuple[Problem, ...]:
     return caught.value.problems
 
 
+@pytest.mark.parametrize(("written", "message"), [("regions: []\n", "the list is empty"), ("", "'regions' is missing")])
+def test_that_there_are_no_regions_is_said_once(written: str, message: str) -> None:
+    (problem,) = problems_of(GOOD.replace("regions: [us-east, eu-west, ap-southeast]\n", written))
+    assert problem.message == message
+
+
 def test_the_good_scenario_is_good() -> None:
     scenario = loads(GOOD)
     assert scenario.stores["orders-db"].standbys[1].source == "eu-west"
