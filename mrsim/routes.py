@@ -190,8 +190,8 @@ class Routes:
     def _nearest_reads(self, service: str, region: str) -> Ranges:
         """Return when the region reaches a copy of everything the service reads by route nearest."""
         found = everywhere(self.count)
-        for store, route in self.scenario.services[service].reads.items():
-            if route == "nearest":
+        for store, read in self.scenario.services[service].reads.items():
+            if read.route == "nearest":
                 found = meet(found, self._some_node(store, region))
         return found
 
@@ -211,7 +211,7 @@ class Routes:
 
         Of several stores read by route *primary* the first goes through the instances' own endpoint caches.
         """
-        primary = [store for store, route in self.scenario.services[service].reads.items() if route == "primary"]
+        primary = [store for store, read in self.scenario.services[service].reads.items() if read.route == "primary"]
         if not primary:
             return self._slabs(service, None, None)
         store = primary[0]
@@ -245,7 +245,7 @@ class Routes:
             return known[node]
 
         for cohort in self.population.cohorts:
-            for region_layer, answered, mine in self._regions(service, cohort):
+            for region_layer, answered, mine in self.regions(service, cohort):
                 regions = tuple(region if may_serve(region) else "" for region in answered)
                 paths = chosen(regions, partial(self._into, service, cohort, reading))
                 if store is None or pieces is None:
@@ -260,7 +260,7 @@ class Routes:
                     packed = self._pack(served, regions, np.maximum(region_layer.change_s, node_layer.change_s))
                     yield from self._of_pieces(cohort, regions, region_layer, node_layer, packed, mine)
 
-    def _regions(self, service: str, cohort: str) -> Iterator[tuple[Layer, tuple[str, ...], Bools | None]]:
+    def regions(self, service: str, cohort: str) -> Iterator[tuple[Layer, tuple[str, ...], Bools | None]]:
         """Yield stretches between changes, the region of each trial, and whose it is if not that of all points."""
         changes, seen = self.answers(service, cohort)
         record = self._records.get(service, "")

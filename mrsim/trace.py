@@ -131,6 +131,19 @@ class Reconciled:
 
 
 @dataclass(slots=True)
+class Reading:
+    """A sample of what readers are shown: at ``at_s``, by whom wrote through ``service`` at ``wrote_s``, or by anybody.
+
+    ``sees_s`` is, per node, the commit time up to which its readers see what was written; infinite for a primary.
+    """
+
+    service: str
+    wrote_s: float
+    at_s: float
+    sees_s: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
 class StoreTrace:
     """What happened to one store."""
 
@@ -151,6 +164,8 @@ class StoreTrace:
     """When the surviving history's primary had as many standbys as its commit rule asks for, at least one."""
     reconciled: list[Reconciled] = field(default_factory=list)
     """What people brought back from the disks of former primaries."""
+    readings: list[Reading] = field(default_factory=list)
+    """Samples of what readers are shown, by time; none if no service asks."""
 
 
 @dataclass(slots=True)

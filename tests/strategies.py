@@ -165,7 +165,7 @@ def _runbook(draw: st.DrawFn, moved_by: str) -> Data:
 
 
 def _failover(draw: st.DrawFn, regions: tuple[str, ...], primary: str, standbys: list[str], moved_by: str) -> Data:
-    by = draw(st.sampled_from(["automatic", "lease", "automatic", "operator", "automatic"]))
+    by = draw(st.sampled_from(["automatic", "lease", "automatic", "operator", "lease"]))
     failover: Data = {
         "decide": _decide(draw, by, regions),
         "promote": {
@@ -254,6 +254,10 @@ def _manage_inside(draw: st.DrawFn, store: Data, elsewhere: bool) -> None:
 
 def _service(draw: st.DrawFn) -> Data:
     service: Data = {"writes": STORE, "reads": {STORE: draw(st.sampled_from(["nearest", "primary"]))}}
+    if draw(st.integers(0, 3)) == 0:
+        again = {"again_after": draw(durations(0.01, 60))} if draw(st.booleans()) else {}
+        window = "0s" if service["reads"][STORE] == "primary" else draw(st.sampled_from(["0s", "5s"]))
+        service["reads"][STORE] = {"route": service["reads"][STORE], "primary_for": window, **again}
     if draw(st.booleans()):
         gives_up = draw(st.sampled_from(["0s", "1min", "30min"]))
         service["retries"] = {"after": "15s", "gives_up_after": gives_up, "idempotent": draw(st.booleans())}

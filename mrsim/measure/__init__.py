@@ -15,6 +15,7 @@ from mrsim.measure.intervals import Outages, curve_times_s
 from mrsim.measure.latency import put_latency
 from mrsim.measure.ledger import Ledger, Load
 from mrsim.measure.loss import put_loss
+from mrsim.measure.readings import put_readings
 from mrsim.measure.reconciled import put_reconciled
 from mrsim.measure.recovery import put_recovery
 from mrsim.measure.splitbrain import Episode, decided_s, dual_s, put_failovers, put_split_brain
@@ -75,6 +76,7 @@ def measure(scenario: Scenario, population: Population, traces: Sequence[Trace],
         episodes += _measure_store(chunk, store)
     for service in scenario.services:
         put_latency(measures, scenario, service, chunk.routes)
+        put_readings(measures, service, chunk.routes)
     measures.episodes = _table(episodes)
     return measures
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from math import isnan
 from typing import TYPE_CHECKING
@@ -24,29 +24,6 @@ if TYPE_CHECKING:
 
 QUANTILES = ("p50", "p95", "p99")
 """Quantiles over trials that every table shows."""
-
-LEDGER = (
-    "attempted_writes",
-    "acknowledged_writes",
-    "kept_writes",
-    "lost_writes",
-    "divergent_writes",
-    "pending_writes",
-    "in_doubt_survived",
-    "in_doubt_gone",
-    "refused_writes",
-)
-"""Columns of the write ledger, in the order in which they add up."""
-
-OUTCOMES = (
-    "unanswered_writes",
-    "double_effects",
-    "recognised_retries",
-    "redone_writes",
-    "late_answers",
-    "unknown_outcomes",
-)
-"""Columns on writes whose clients were not told in time: answers that died, then what became of all of them."""
 
 TAIL, TAIL_CLIENTS = "p95", "95%"
 """The quantile over trials, and over clients, whose phases are shown beside the mean."""
@@ -115,17 +92,6 @@ class PhaseTable:
 
 
 @dataclass(frozen=True, slots=True)
-class LedgerRow:
-    """One line of a store's write ledger."""
-
-    column: str
-    label: str
-    mean: Estimate
-    any_trials: Estimate
-    """Share of trials in which it is not zero."""
-
-
-@dataclass(frozen=True, slots=True)
 class FlagRow:
     """How often something happened to a store, and how long it lasted where it did."""
 
@@ -177,38 +143,6 @@ def loss_rows(results: Results) -> list[tuple[str, QuantileRow]]:
             if column in results.columns:
                 rows.append((store, quantile_row(results, column, label)))
     return rows
-
-
-def ledger_rows(results: Results) -> list[tuple[str, list[LedgerRow]]]:
-    """Return the write ledger by store."""
-    return _count_rows(results, "store", results.scenario.stores, LEDGER)
-
-
-def recovered_rows(results: Results) -> list[tuple[str, list[LedgerRow]]]:
-    """Return by store how many lost writes were brought back from former primaries, and how many were not."""
-    return _count_rows(results, "store", results.scenario.stores, ("recovered_writes", "missing_writes"))
-
-
-def outcome_rows(results: Results) -> list[tuple[str, list[LedgerRow]]]:
-    """Return by service with retries what became of writes whose clients were not told in time."""
-    return _count_rows(results, "service", results.scenario.services, OUTCOMES)
-
-
-def _count_rows(
-    results: Results, label: str, names: Iterable[str], metrics: Sequence[str]
-) -> list[tuple[str, list[LedgerRow]]]:
-    tables = []
-    for name in names:
-        rows = []
-        for metric in metrics:
-            column = column_name(metric, {label: name})
-            if column in results.columns:
-                sample = results.sample(column)
-                words = metric.removesuffix("_writes").replace("_", " ").replace("in doubt", "in doubt,")
-                rows.append(LedgerRow(column, words, estimate(sample, "mean"), estimate(_whether(sample), "trials")))
-        if rows:
-            tables.append((name, rows))
-    return tables
 
 
 def flag_rows(results: Results) -> list[tuple[str, list[FlagRow]]]:
@@ -308,10 +242,10 @@ def _flags(results: Results, store: str) -> Iterator[FlagRow]:
         if lengths in results.columns and happened.any():
             some = Sample.of(results.values_of(lengths)[happened], results.status_of(lengths)[happened])
             quantiles = {quantile: estimate(some, quantile) for quantile in ("p50", "p95")}
-        yield FlagRow(label, estimate(_whether(sample), "trials"), int(happened.sum()), quantiles)
+        yield FlagRow(label, estimate(whether(sample), "trials"), int(happened.sum()), quantiles)
 
 
-def _whether(sample: Sample) -> Sample:
+def whether(sample: Sample) -> Sample:
     """Return a sample of whether each value is not zero."""
     flags = (sample.lower > 0).astype(np.float64)
     return Sample(flags, flags, 0, sample.no_effect, (0.0, 1.0))

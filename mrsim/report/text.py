@@ -14,21 +14,18 @@ from mrsim.report.numbers import count, duration, share
 from mrsim.report.sentences import fault_sentence
 from mrsim.report.tables import (
     QUANTILES,
-    LedgerRow,
     QuantileRow,
     RecoveryTable,
     flag_rows,
     idle_faults,
     latency_rows,
-    ledger_rows,
     loss_rows,
-    outcome_rows,
     phase_tables,
-    recovered_rows,
     recovery_tables,
     replay_trial,
 )
 from mrsim.report.verdicts import VERDICTS, budgets_section, check_report, tally, trials_text
+from mrsim.report.writes import LedgerRow, ledger_rows, outcome_rows, reading_rows, recovered_rows
 from mrsim.trace import PHASES
 
 if TYPE_CHECKING:
@@ -59,7 +56,7 @@ def run_report(results: Results, *, width: int = DEFAULT_WIDTH, colour: bool = F
     """
     page = Page(width, colour=colour)
     _opening(page, results)
-    for part in (_recovery, _phases, _loss, _ledger, _recovered, _outcomes, _flags, _latency, _idle_faults):
+    for part in (_recovery, _phases, _loss, _ledger, _recovered, _outcomes, _flags, _latency, _readings, _idle_faults):
         part(page, results)
     budgets_section(page, results.checks)
     assumptions_section(page, results.scenario.assumptions, everything=assumptions == "all")
@@ -261,6 +258,24 @@ def _latency(page: Page, results: Results) -> None:
         (service, "all clients" if who == "all" else who, value_text("duration", mean)) for service, who, mean in rows
     ]
     page.table((Column("service"), Column("from"), Column("latency", "right")), cells)
+
+
+def _readings(page: Page, results: Results) -> None:
+    rows = reading_rows(results)
+    if not rows:
+        return
+    page.heading("Reads", "mean age of what they return, and the share of reads of one's own write that miss it")
+    cells = [
+        (
+            service,
+            "all clients" if who == "all" else who,
+            value_text("duration", age),
+            value_text("share", missed),
+        )
+        for service, who, age, missed in rows
+    ]
+    columns = (Column("service"), Column("from"), Column("age", "right"), Column("own write missed", "right"))
+    page.table(columns, cells)
 
 
 def _idle_faults(page: Page, results: Results) -> None:

@@ -189,15 +189,22 @@ def _check_operation(service: str, op: str, data: dict[str, Any]) -> None:
 def _check_needed(metric: Metric, labels: dict[str, str], data: dict[str, Any]) -> None:
     what = "service" if "service" in labels else "store"
     if not has(data[f"{what}s"].get(labels[what]), metric.needs):
-        message = f"the {what} {labels[what]!r} has no {metric.needs}: there is nothing to measure"
-        raise _BudgetError(message, f"write {metric.needs} there, or leave the budget out")
+        needed = metric.needs.replace(".*", "")
+        message = f"the {what} {labels[what]!r} has no {needed}: there is nothing to measure"
+        raise _BudgetError(message, f"write {needed} there, or leave the budget out")
 
 
 def has(body: Any, needed: str) -> bool:
-    """Return whether a service or store, as data or as a model, says something of ``needed``, a dotted path."""
-    for key in needed.split("."):
-        body = body.get(key) if isinstance(body, dict) else getattr(body, key, None)
-    return body is not None and body is not False
+    """Return whether a service or store, as data or as a model, says something of ``needed``, a dotted path.
+
+    A step ``*`` is any key of a mapping.
+    """
+    key, _, rest = needed.partition(".")
+    if not key:
+        return body is not None and body is not False
+    if key == "*":
+        return isinstance(body, dict) and any(has(inner, rest) for inner in body.values())
+    return has(body.get(key) if isinstance(body, dict) else getattr(body, key, None), rest)
 
 
 def _read(metric: Metric, labels: dict[str, str], expression: str, level: str, key: str, line: int) -> Budget:

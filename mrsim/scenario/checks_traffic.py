@@ -27,6 +27,7 @@ def check_services(scenario: Scenario, document: Document) -> None:
             document.add(
                 path, f"the service {name!r} neither reads nor writes a store", "write reads: or writes:", key=True
             )
+        _check_reads(service, (*path, "reads"), document)
         if service.retries is not None:
             _check_retries(service, service.retries, (*path, "retries"), document)
         if len(set(service.runs_in)) < len(service.runs_in):
@@ -39,6 +40,17 @@ def check_services(scenario: Scenario, document: Document) -> None:
             document.add(
                 path, f"the service {name!r} is behind two records: {', '.join(records)}", "keep one", key=True
             )
+
+
+def _check_reads(service: Service, path: Path, document: Document) -> None:
+    looked_into = [store for store, read in service.reads.items() if read.primary_for is not None]
+    for store in looked_into:
+        if service.reads[store].route == "primary" and service.reads[store].primary_for:
+            message = "who always reads from the primary needs no window in which to"
+            document.add((*path, store, "primary_for"), message, "write 0s, or route: nearest")
+    if len(looked_into) > 1:
+        message = f"the service looks into two stores: {', '.join(looked_into)}"
+        document.add((*path, looked_into[1]), message, "keep primary_for at one of them")
 
 
 def _check_retries(service: Service, rule: Retries, path: Path, document: Document) -> None:

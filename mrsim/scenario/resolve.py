@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from mrsim.scenario.document import Path
+from mrsim.scenario.document import Path, nearest
 from mrsim.scenario.fields import Resolved
 from mrsim.scenario.resolve_network import resolve_network
 from mrsim.scenario.resolve_stores import resolve_store
@@ -17,6 +17,8 @@ from mrsim.scenario.resolving import Resolving
 
 ONLY_RESOLVED = ("horizon_explicit", "assumptions", "path")
 """Keys of the resolved scenario that nobody writes."""
+ROUTES = ("nearest", "primary")
+"""Ways of reading a store, as their short form."""
 
 
 def resolve(state: Resolving, path: str) -> dict[str, Any]:
@@ -72,6 +74,15 @@ def _service(service: dict[str, Any], path: Path, state: Resolving) -> None:
         if isinstance(scaled_down.get("regions"), str):
             scaled_down["regions"] = [scaled_down["regions"]]
         state.default(scaled_down, (*path, "scaled_down"), "scaled-down-defaults")
+    reads = state.section(service, "reads") or {}
+    for store, written in list(reads.items()):
+        at = (*path, "reads", store)
+        if isinstance(written, str):
+            if written not in ROUTES:
+                state.problem(at, f"{written!r} is no route", nearest(written, ROUTES))
+            reads[store] = {"route": written if written in ROUTES else ROUTES[0]}
+        elif (section := state.section(reads, store)) is not None and "again_after" in section:
+            section.setdefault("primary_for", Resolved(0.0))
 
 
 def _record(record: dict[str, Any], path: Path, state: Resolving) -> None:

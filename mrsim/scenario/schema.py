@@ -13,6 +13,7 @@ from typing import Any
 from mrsim.scenario.fields import NAME_PATTERN, QUANTITY
 from mrsim.scenario.loader import library
 from mrsim.scenario.model import Scenario
+from mrsim.scenario.resolve import ROUTES
 from mrsim.scenario.schema_values import (
     DEFINITION_OF,
     Schema,
@@ -231,6 +232,8 @@ def _edit_traffic(models: dict[str, Schema]) -> None:
     models["Record"]["properties"]["health_check"] = _either(
         _presets("health-check"), ref("HealthCheck"), description="Checks that take a region out of the answers."
     )
+    reads = models["Service"]["properties"]["reads"]
+    reads["patternProperties"] = {NAME_PATTERN: _either(one_of_these(list(ROUTES)), ref("Read"))}
     cohort = models["Cohort"]["properties"]
     for key, definition, kind, whole in (
         ("resolvers", "ResolverClass", "resolver", _presets("resolvers", "resolver")),

@@ -9,6 +9,22 @@ from pydantic import Field
 from mrsim.scenario.fields import Count, Flag, Model, Name, Seconds, SecondsDist, Share
 
 
+class Read(Model):
+    """How a service reads a store."""
+
+    route: Literal["nearest", "primary"] = Field(
+        default="nearest", description="The nearest copy that answers, or the primary."
+    )
+    primary_for: Seconds | None = Field(
+        default=None,
+        description="For so long after a write its writer reads from the primary; 0s: never. None: not looked into.",
+    )
+    again_after: SecondsDist | None = Field(
+        default=None,
+        description="From a write to its writer reading it again; none: as soon as the primary need not be asked.",
+    )
+
+
 class Retries(Model):
     """What clients do about a write whose outcome they were not told."""
 
@@ -46,9 +62,7 @@ class Service(Model):
     """A program that runs in regions and reads and writes stores."""
 
     runs_in: tuple[Name, ...] = Field(default=(), description="Regions it runs in; empty: every region.")
-    reads: dict[Name, Literal["nearest", "primary"]] = Field(
-        default_factory=dict, description="Stores it reads, each with its route."
-    )
+    reads: dict[Name, Read] = Field(default_factory=dict, description="Stores it reads, each with its route.")
     writes: Name | None = Field(default=None, description="The store it writes to.")
     retries: Retries | None = Field(
         default=None, description="When clients try writes again whose outcome they do not know; none: not counted."

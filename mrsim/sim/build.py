@@ -19,6 +19,7 @@ from mrsim.sim.looks import at_once, look_at_front
 from mrsim.sim.network import Geometry, Network
 from mrsim.sim.nodes import Node
 from mrsim.sim.reach import Brownouts, Reach
+from mrsim.sim.readings import Readings
 from mrsim.sim.reconcile import Reconciliation
 from mrsim.sim.returns import Returns
 from mrsim.sim.streaming import Streaming
@@ -50,6 +51,7 @@ class Parts:
     returns: dict[str, Returns] = field(default_factory=dict)
     switchovers: dict[str, Switchovers | None] = field(default_factory=dict)
     reconciliations: dict[str, Reconciliation] = field(default_factory=dict)
+    readings: dict[str, Readings] = field(default_factory=dict)
     wirings: list[Wiring] = field(default_factory=list)
     instances: list[Instance] = field(default_factory=list)
 
@@ -92,6 +94,15 @@ class Builder:
         self._preferences = {
             name: preferences(record, scenario.regions, cohorts, self.geometry) for name, record in scenario.dns.items()
         }
+        self._read_again = [
+            name
+            for name in scenario.stores
+            if any(
+                store == name and read.primary_for is not None
+                for service in scenario.services.values()
+                for store, read in service.reads.items()
+            )
+        ]
         self._leased = frozenset(
             name
             for name, store in scenario.stores.items()
@@ -153,6 +164,8 @@ class Builder:
             parts.switchovers[name] = wiring.switchovers
             if wiring.reconciliation is not None:
                 parts.reconciliations[name] = wiring.reconciliation
+        for name in self._read_again:
+            parts.readings[name] = Readings(world, scenario, name, databases[name], loads[name])
         # Probers and leases look again after everything that a change of paths has changed by itself.
         network.listen(lambda touched, cause: refresh(cause, touched))
         return parts, injector

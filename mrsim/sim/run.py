@@ -11,10 +11,13 @@ from mrsim.sim.world import Sampler, World
 from mrsim.trace import INF, NO_EVENT, StoreTrace, Trace
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from mrsim.scenario.model import Scenario
     from mrsim.sim.database import Database
     from mrsim.sim.injector import Injector
     from mrsim.sim.nodes import Node
+    from mrsim.sim.readings import Readings
     from mrsim.trace import Event
 
 
@@ -64,6 +67,11 @@ class Simulator:
         world = World(sampler, row, self._scenario.horizon)
         try:
             parts, injector = self._builder.build(world)
+            for readings in _by_time(parts.readings):
+                world.clock.run_to(readings.next_s)
+                if not world.clock.pending:
+                    break
+                readings.take()
             stopped = world.clock.run_to(self._scenario.horizon)
         except MrsimError:
             raise
@@ -71,6 +79,8 @@ class Simulator:
             message = f"{type(error).__name__}: {error}"
             raise SimulationError(message, seed, trial, world.now) from error
         trace = self._trace(world, parts, injector, seed, trial, stopped_early=stopped)
+        for name, readings in parts.readings.items():
+            trace.stores[name].readings = readings.finish()
         world.clock.close()
         parts.close()
         return trace
@@ -97,6 +107,15 @@ class Simulator:
             fault_effects=_effects(world.events, injector),
             serving=parts.tier.serving(),
         )
+
+
+def _by_time(readings: dict[str, Readings]) -> Iterator[Readings]:
+    """Yield whose sample is the next to be taken, until all have been."""
+    while readings:
+        first = min(readings.values(), key=lambda one: one.next_s)
+        if first.next_s == INF:
+            return
+        yield first
 
 
 def _effects(events: list[Event], injector: Injector) -> list[bool]:

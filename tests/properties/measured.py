@@ -27,6 +27,7 @@ def check_measured(scenario: Scenario, traces: list[Trace], seed: int) -> None:
     check_ledger(traces, found)
     check_outcomes(scenario, found)
     check_reconciled(traces, found)
+    check_readings(scenario, traces, found)
     check_phases(found)
     check_recovery(scenario, traces, found)
 
@@ -92,6 +93,25 @@ def check_reconciled(traces: list[Trace], found: Measures) -> None:
             begun = trace.events[trace.events[done.event].cause]
             assert (begun.kind, begun.subject) == ("reconciling", done.node)
             assert done.until_s <= begun.at_s <= done.at_s
+
+
+def check_readings(scenario: Scenario, traces: list[Trace], found: Measures) -> None:
+    """Nothing that is read is younger than now; who reads from the primary misses nothing."""
+    read = scenario.services["orders"].reads["db"]
+    if read.primary_for is None:
+        assert not any(trace.stores["db"].readings for trace in traces)
+        return
+    age, missed = (found.values[f"{name}{{service=orders,from=all}}"] for name in ("staleness_s", "ryow_violations"))
+    assert np.all((age >= 0) | np.isnan(age))
+    assert np.all(((missed >= 0) & (missed <= 1)) | np.isnan(missed))
+    if read.route == "primary":
+        assert not np.any(np.nan_to_num(age))
+        assert not np.any(np.nan_to_num(missed))
+    for trace in traces:
+        taken = trace.stores["db"].readings
+        assert all(a.at_s <= b.at_s < scenario.horizon for a, b in pairwise(taken))
+        # A standby is never ahead of the clock.
+        assert all(sees <= r.at_s or sees == np.inf for r in taken for sees in r.sees_s.values())
 
 
 def check_phases(found: Measures) -> None:

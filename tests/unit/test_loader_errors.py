@@ -307,6 +307,27 @@ BROKEN = [
     ("{reads: {orders-db: nearest}}", "{}", "services.storefront", "neither reads nor writes", ""),
     ("orders: {writes: orders-db}", "orders: {reads: {orders-db: primary}}", "budgets", "does not write", ""),
     (
+        "{orders-db: nearest}",
+        "{orders-db: {route: primary, primary_for: 5s}}",
+        "services.storefront.reads.orders-db.primary_for",
+        "needs no window",
+        "route: nearest",
+    ),
+    (
+        "{orders-db: nearest}",
+        "{orders-db: {route: nearest, primry_for: 5s}}",
+        "services.storefront.reads.orders-db.primry_for",
+        "unknown key 'primry_for'",
+        "did you mean 'primary_for'?",
+    ),
+    (
+        "rpo{store=orders-db}: [p99 < 2min]",
+        "ryow_violations{service=orders}: [p99 < 1%]",
+        "budgets",
+        "the service 'orders' has no reads.primary_for",
+        "write reads.primary_for there",
+    ),
+    (
         "{reads: {orders-db: nearest}}",
         "{reads: {orders-db: nearest}, retries: {after: 5s, gives_up_after: 1min}}",
         "services.storefront.retries",
