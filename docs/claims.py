@@ -297,6 +297,37 @@ _SWITCHOVERS = (
         Band("none inside the cluster", 0.0, 0.0),
     ),
 )
+_GUARDS = (
+    Row(
+        "active-passive/isolation-stonith-fails-proceeds",
+        "share of cuts with two primaries",
+        ("split_brain{store=orders-db}",),
+        None,
+        Band("one device in twenty is dead: 5 %, of 200 trials 1 to 9 %", 0.01, 0.09),
+    ),
+    Row(
+        "active-passive/isolation-stonith-fails-blocks",
+        "share of cuts with two primaries",
+        ("split_brain{store=orders-db}",),
+        None,
+        Band("none: nothing is promoted without a confirmation", 0.0, 0.0),
+    ),
+    Row(
+        "leases/clock-inside-margin",
+        "share of cuts with two primaries",
+        ("split_brain{store=orders-db}",),
+        None,
+        Band("none: given up after 29 s, of 30 s", 0.0, 0.0),
+    ),
+    Row(
+        "leases/clock-beyond-margin",
+        "share of cuts with two primaries",
+        ("split_brain{store=orders-db}",),
+        Band("none: a leader that cannot renew demotes itself", 0.0, 0.0),
+        Band("given up after 40 s, and others are led elsewhere after 33 to 45 s: most", 0.7, 1.0),
+        note="it demotes itself by a clock that runs at half the speed",
+    ),
+)
 _PEOPLE = (
     Row(
         "people/one-on-call",
@@ -505,4 +536,5 @@ ROWS = (
     *_INCIDENTS,
     *_PROBES,
     *_PEOPLE,
+    *_GUARDS,
 )

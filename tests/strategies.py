@@ -143,6 +143,8 @@ def _fence(draw: st.DrawFn, regions: tuple[str, ...], primary: str) -> Data:
         "through": draw(st.sampled_from([f"{primary}-control", f"{regions[-1]}-control", "cloud-api"])),
         "takes": draw(durations(0.5, 20)),
         "timeout": draw(seconds(5, 30)),
+        "fails": draw(st.sampled_from(["0%", "0%", "50%"])),
+        "dead": draw(st.sampled_from(["0%", "0%", "0%", "50%"])),
         "if_unconfirmed": {
             "retry": draw(st.integers(0, 2)),
             "then": draw(st.sampled_from(["block", "proceed", "operator-override"])),

@@ -125,6 +125,12 @@ class Fence(Model):
     through: Name = Field(description="Control point; '<region>-control' is the one inside that region.")
     takes: SecondsDist = Field(description="From the command's arrival at the control point to the node being stopped.")
     timeout: Seconds = Field(default=30.0, gt=0, description="How long the controller waits for the confirmation.")
+    fails: Share = Field(
+        default=0.0, le=0.9, description="Chance that a command is refused, at once; each try has its own."
+    )
+    dead: Share = Field(
+        default=0.0, description="Chance that the device is dead: it answers no command, however often it is sent."
+    )
     if_unconfirmed: Unconfirmed = Field(description="What follows an unconfirmed fence.")
 
 

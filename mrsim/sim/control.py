@@ -282,8 +282,9 @@ class Control:
             return
         self._fences += 1
         attempt = self._fences
-        fencing.send(target, attempt, lambda: self._last, lambda: self._fence_confirmed(target))
-        self._later(fence.timeout, "fence-timeout", lambda: self._fence_timeout(attempt))
+        refused = partial(self._fence_failed, attempt, "was refused")
+        fencing.send(target, attempt, lambda: self._last, lambda: self._fence_confirmed(target), refused)
+        self._later(fence.timeout, "fence-timeout", partial(self._fence_failed, attempt, "was not confirmed"))
 
     def _fence_confirmed(self, target: str) -> None:
         if target == self.state.primary and self.state.stage in core.AWAITING_FENCE:
@@ -292,16 +293,11 @@ class Control:
             )
         self._observe(core.FenceConfirmed(target))
 
-    def _fence_timeout(self, attempt: int) -> None:
+    def _fence_failed(self, attempt: int, why: str) -> None:
         if self.state.stage != core.Stage.FENCING or attempt != self._fences:
             return
-        self._last = self._world.emit(
-            "fence-unconfirmed",
-            self._name,
-            self._last,
-            "fencing",
-            f"attempt {self.state.fence_attempt} was not confirmed",
-        )
+        note = f"attempt {self.state.fence_attempt} {why}"
+        self._last = self._world.emit("fence-unconfirmed", self._name, self._last, "fencing", note)
         self._observe(core.FenceUnconfirmed())
 
     # Promotion -----------------------------------------------------------------------------------------------------

@@ -51,7 +51,14 @@ class Fencing:
         self._database = database
         self._clusters = clusters
 
-    def send(self, target: str, attempt: int, cause: Callable[[], int], confirmed: Callable[[], None]) -> None:
+    def send(
+        self,
+        target: str,
+        attempt: int,
+        cause: Callable[[], int],
+        confirmed: Callable[[], None],
+        refused: Callable[[], None],
+    ) -> None:
         """Send a command through the control point.
 
         Parameters
@@ -64,16 +71,23 @@ class Fencing:
             Tells the event that a node's end follows from, once it is stopped.
         confirmed
             Called if the confirmation gets back.
+        refused
+            Called if the control point refuses the command, and its answer gets back. A dead device answers nothing.
         """
         point, world, network = self._fence.through, self._world, self._network
         takes = world.sample(f"{self._name}/fence", self._fence.takes, attempt)
-        if network.open(self._place, point):
-            acts = world.now + network.one_way_s(self._place, point) + takes
-            world.at(acts, CONTROL, f"{self._name}/fence", lambda: self._act(target, cause(), confirmed))
+        if not network.open(self._place, point) or world.uniform(f"{self._name}/fence/dead") < self._fence.dead:
+            return
+        arrives = world.now + network.one_way_s(self._place, point)
+        name = f"{self._name}/fence"
+        if world.uniform(f"{name}/fails", attempt) < self._fence.fails:
+            world.at(arrives, CONTROL, name, lambda: self._reply(refused))
+        else:
+            world.at(arrives + takes, CONTROL, name, lambda: self._act(target, cause(), confirmed))
 
     def _act(self, target: str, cause: int, confirmed: Callable[[], None]) -> None:
         """Stop every node of the target, if all of them can be reached from the control point."""
-        point, world, network = self._fence.through, self._world, self._network
+        point, network = self._fence.through, self._network
         cluster = self._clusters.get(target)
         sites = sorted(cluster.sites) if cluster is not None else [target]
         if not all(network.both_ways(point, site) for site in sites):
@@ -81,6 +95,11 @@ class Fencing:
         for site in sites:
             if not self._database.nodes[site].fenced:
                 self._database.fence(site, cause)
+        self._reply(confirmed)
+
+    def _reply(self, heard: Callable[[], None]) -> None:
+        """Send the control point's answer, which may not get back."""
+        point, world, network = self._fence.through, self._world, self._network
         if network.open(point, self._place):
             reply = world.now + network.one_way_s(point, self._place)
-            world.at(reply, CONTROL, f"{self._name}/fence-reply", confirmed)
+            world.at(reply, CONTROL, f"{self._name}/fence-reply", heard)

@@ -12,6 +12,7 @@ SPLIT, POPULATION = "test_engine_split_brain_against_theory.py", "test_populatio
 ENTRIES, DISTRIBUTIONS = "test_entries_against_theory.py", "test_distributions_against_theory.py"
 ARCHIVE = "test_engine_archive_against_theory.py"
 PEOPLE = "test_engine_people_against_theory.py"
+FENCING = "test_engine_fencing_against_theory.py"
 RUNBOOK = "test_engine_runbook_against_theory.py"
 AVAILABILITY = "test_availability_against_theory.py"
 TCP = "test_engine_slow_start_against_theory.py"
@@ -49,6 +50,10 @@ FORMS = (
          RUNBOOK, "test_what_they_cost_has_the_mean_and_the_spread_of_a_compound_sum"),
     Form("who answers a page", "Σ share of the day · P(first > t) · P(second > t)", "mixture, minimum of two", PEOPLE,
          "test_who_answers_is_a_mixture_over_the_day_and_the_first_of_two"),
+    Form("tries of a fence that is refused", "geometric", "independent tries", FENCING,
+         "test_the_tries_until_one_is_not_refused_are_geometric"),
+    Form("splits after a fence that failed", "binomial: dead, or refused at every try", "definition", FENCING,
+         "test_who_proceeds_without_a_confirmation_splits_as_often_as_the_device_is_dead"),
     Form("busy resolver", "U(0, L), L the entry's life", "renewal theory, residual life", POPULATION,
          "test_a_busy_resolver_is_uniform_over_its_life_against_theory"),
     Form("idle resolver", "holds the entry with λT / (1 + λT), then U(0, T)", "alternating renewal process", POPULATION,

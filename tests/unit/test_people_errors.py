@@ -73,6 +73,10 @@ def test_a_shift_names_its_hours(at: str, low: float, high: float) -> None:
     assert failover.decide.hours.at == Uniform(low * 3600.0, high * 3600.0)
 
 
+def test_a_fence_that_refuses_everything_is_dead() -> None:
+    failing(GOOD.replace("takes: 5s..15s}", "takes: 5s..15s, fails: 100%}"), "at most 0.9", "")
+
+
 def test_a_lease_has_no_runbook() -> None:
     text = GOOD.replace(
         DECIDE, "decide: {preset: patroni, voters: [arbiter]}\n      runbook: {before: 1, last_drill: 1d}"
