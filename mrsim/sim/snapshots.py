@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from mrsim.sim.wal import Written
     from mrsim.sim.world import World
 
-NEVER_FULL_BYTES = 1e30
-"""A snapshot is taken when its time has come, however much was written."""
-
 
 class Backup(Feed):
     """The last snapshot that has landed; a node is made from it only when it is promoted.
@@ -67,10 +64,11 @@ class Snapshotting(Archiving):
     """
 
     def __init__(self, world: World, network: Network, name: str, rule: Snapshots) -> None:
-        as_archive = Archive(
+        # A snapshot is taken when its time has come, however much was written: a segment that is never full.
+        as_archive = Archive.model_construct(
             place=rule.place,
             timeout=rule.every,
-            segment=NEVER_FULL_BYTES,
+            segment=INF,
             upload=rule.takes,
             poll=rule.every,
             restore=0.0,

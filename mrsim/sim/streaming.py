@@ -192,7 +192,7 @@ class Streaming:
 
     def end_segment(self, primary: Node) -> None:
         """Archive what a primary has written since the last segment's end."""
-        for feeder in set(self._feeders.values()):
+        for feeder in dict.fromkeys(self._feeders.values()):
             feeder.end_segment(primary)
 
     def stall(self, region: str, *, stalled: bool) -> None:
