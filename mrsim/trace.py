@@ -89,11 +89,30 @@ class AckSpan:
 
 
 @dataclass(slots=True)
+class Copied:
+    """How the commits of a history were copied to a node one by one, each after a lag of its own, up to a fork.
+
+    Attributes
+    ----------
+    spans
+        When copying went on, ascending; the last ends where the history was forked.
+    level_s
+        Commits before this were there to begin with.
+    oldest
+        An exponential of mean 1, which says which commit is the oldest that is missing (:mod:`mrsim.lags`).
+    """
+
+    spans: tuple[tuple[float, float], ...]
+    level_s: float
+    oldest: float
+
+
+@dataclass(slots=True)
 class History:
     """One line of WAL: begun by the original primary or by a promotion.
 
     ``forked_at_s`` is a commit time on the parent: of the parent's commits, exactly those before it are part of this
-    history. ``began_s`` is when the new primary could first acknowledge.
+    history, but for those that had not been ``copied``. ``began_s`` is when the new primary could first acknowledge.
     """
 
     node: str
@@ -101,6 +120,8 @@ class History:
     forked_at_s: float
     began_s: float
     event: int = NO_EVENT
+    copied: Copied | None = None
+    """How its node came by the parent's commits, if one by one and not all had arrived."""
 
 
 @dataclass(slots=True)

@@ -216,6 +216,12 @@ def _store(draw: st.DrawFn, regions: tuple[str, ...], zones: dict[str, list[str]
         listed[-1] = {"region": standbys[-1], "via": "snapshot"}
         place, every = draw(st.sampled_from([*regions, "operations"])), draw(seconds(60, 3600))
         snapshots = {"place": place, "every": every, "takes": "10s..60s", "size": "10GB", "prepares": "30s"}
+    objects: Data | None = None
+    if standbys and archive is None and snapshots is None and draw(st.integers(0, 5)) == 0:
+        copied = standbys if listed == standbys and draw(st.booleans()) else standbys[-1:]
+        listed = [{"region": region, "via": "objects"} if region in copied else region for region in listed[:-1]]
+        listed.append({"region": standbys[-1], "via": "objects"})
+        objects = {"lag": draw(durations(0.05, 60))}
     moved_by = draw(st.sampled_from(["controller", "gitops", "health"]))
     store: Data = {
         "primary": primary,
@@ -228,6 +234,8 @@ def _store(draw: st.DrawFn, regions: tuple[str, ...], zones: dict[str, list[str]
         store["archive"] = archive
     if snapshots is not None:
         store["snapshots"] = snapshots
+    if objects is not None:
+        store["objects"] = objects
     if draw(st.booleans()):
         store["product"] = "cloudnative-pg"
     if standbys and draw(st.sampled_from([True] * 9 + [False])):

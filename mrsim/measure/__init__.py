@@ -116,7 +116,9 @@ def _measure_store(chunk: _Chunk, store: str) -> list[Episode]:
         for service in services
         if (doubt := _measure_writes(chunk, service, ledger, bins, durable_differs)) is not None
     ]
-    commits = put_loss(chunk.measures, store, ledger, traces, chunk.draws)
+    objects = scenario.stores[store].objects
+    lag = objects.lag if objects is not None else None
+    commits = put_loss(chunk.measures, store, ledger, traces, lag, chunk.draws)
     failover = scenario.stores[store].failover
     if failover is not None and failover.old_primary.reconcile is not None:
         put_reconciled(chunk.measures, store, failover.old_primary.reconcile, ledger.bins, commits, traces)

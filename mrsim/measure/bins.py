@@ -7,7 +7,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from mrsim.spans import Interval, intersect, unite
-from mrsim.trace import INF, NO_EVENT
+from mrsim.trace import INF, NO_EVENT, Copied
 
 if TYPE_CHECKING:
     from mrsim.slabs import Piece
@@ -37,7 +37,10 @@ class Fate(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """An interval of commit times on one node and history in which all commits share one fate."""
+    """An interval of commit times on one node and history in which all commits share one fate.
+
+    But for those that were not ``copied``: they are ``missing``.
+    """
 
     start_s: float
     end_s: float
@@ -45,6 +48,30 @@ class Bin:
     history: int
     fate: Fate
     event: int
+    copied: Copied | None = None
+    missing: Fate = Fate.LOST
+
+    @property
+    def lacks(self) -> bool:
+        """Whether some that were acknowledged may be absent."""
+        return self.fate.absent or self.copied is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Lacking:
+    """What is missing of the commits of one bin that were copied one by one.
+
+    Attributes
+    ----------
+    mass, count
+        How many are expected to be, of those that the ledger counts, and how many are.
+    oldest_s
+        When the oldest was put, which may be before the trial began; known of the oldest bin that lacks any.
+    """
+
+    mass: float
+    count: int
+    oldest_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +94,18 @@ def kept_until_s(store: StoreTrace) -> dict[int, float]:
     return kept
 
 
+def copied_one_by_one(store: StoreTrace) -> dict[int, Copied]:
+    """Return, per history on the surviving chain, how its commits were copied, where that was one by one."""
+    found: dict[int, Copied] = {}
+    index = store.surviving
+    while store.histories[index].parent != NO_EVENT:
+        history = store.histories[index]
+        if history.copied is not None:
+            found[history.parent] = history.copied
+        index = history.parent
+    return found
+
+
 def acknowledging(spans: list[AckSpan]) -> tuple[Interval, ...]:
     """Return when a node could acknowledge."""
     return tuple(
@@ -81,7 +120,7 @@ def bins_of(store: StoreTrace) -> Bins:
     acknowledged commits of the surviving history that no running node holds are pending; unacknowledged ones count as
     gone.
     """
-    kept = kept_until_s(store)
+    kept, copied = kept_until_s(store), copied_one_by_one(store)
     could = {node: acknowledging(spans) for node, spans in store.acks.items()}
     bins: list[Bin] = []
     pieces: dict[str, tuple[Piece, ...]] = {}
@@ -92,13 +131,18 @@ def bins_of(store: StoreTrace) -> Bins:
         first = len(bins)
         others = unite([could[other] for other in could if other != node]) if len(could) > 1 else ()
         for span in spans:
-            bins.extend(_bins_of_span(store, node, span, kept, others))
+            bins.extend(_bins_of_span(store, node, span, kept, others, copied.get(span.history)))
         pieces[node] = tuple((b.start_s, b.end_s, b.event, first + index) for index, b in enumerate(bins[first:]))
     return Bins(tuple(bins), pieces)
 
 
 def _bins_of_span(
-    store: StoreTrace, node: str, span: AckSpan, kept: dict[int, float], others: tuple[Interval, ...]
+    store: StoreTrace,
+    node: str,
+    span: AckSpan,
+    kept: dict[int, float],
+    others: tuple[Interval, ...],
+    copied: Copied | None,
 ) -> list[Bin]:
     until = kept.get(span.history, -INF)
     pending = INF
@@ -112,7 +156,12 @@ def _bins_of_span(
 
     start, acked, end = span.start_s, span.acked_until_s, span.end_s
     whole = min(until, pending)
-    put(start, min(acked, whole), Fate.KEPT)
+    if copied is None:
+        put(start, min(acked, whole), Fate.KEPT)
+    else:
+        for begin, finish, divergent in _split(start, min(acked, whole), others):
+            missing = Fate.DIVERGENT if divergent else Fate.LOST
+            found.append(Bin(begin, finish, node, span.history, Fate.KEPT, span.began_by, copied, missing))
     if until < INF:
         for begin, finish, divergent in _split(max(start, until), acked, others):
             put(begin, finish, Fate.DIVERGENT if divergent else Fate.LOST)

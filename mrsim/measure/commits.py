@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,9 +20,9 @@ import numpy as np
 from mrsim.measure.bins import Fate
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from mrsim.measure.bins import Bin
+    from mrsim.measure.bins import Bin, Lacking
 
 
 class Commits:
@@ -40,14 +41,28 @@ class Commits:
         the time to fill up.
     uniforms
         Coordinates of this trial in (0, 1): one for what is refused, then two of each bin.
+    lacking
+        By bin: what is missing of those that were copied one by one. It is of the bin, and drawn apart.
     """
 
     def __init__(
-        self, bins: Sequence[Bin], mass: Sequence[float], refused: float, connections: int, uniforms: Sequence[float]
+        self,
+        bins: Sequence[Bin],
+        mass: Sequence[float],
+        refused: float,
+        connections: int,
+        uniforms: Sequence[float],
+        lacking: Mapping[int, Lacking] = MappingProxyType({}),
     ) -> None:
-        drawn = counts([refused, *mass], [uniforms[0], *uniforms[1::2]])
+        self.lacking = lacking
+        rest = list(mass)
+        for index, found in lacking.items():
+            rest[index] = max(0.0, rest[index] - found.mass)
+        drawn = counts([refused, *rest], [uniforms[0], *uniforms[1::2]])
         self.refused = drawn[0]
         self.per_bin = drawn[1:]
+        for index, found in lacking.items():
+            self.per_bin[index] += found.count
         self._mass = mass
         self._places = uniforms[2::2]
         for group in _in_doubt(bins):
@@ -69,6 +84,9 @@ class Commits:
         totals = [0] * len(Fate)
         for count, b in zip(self.per_bin, bins, strict=True):
             totals[b.fate] += count
+        for index, found in self.lacking.items():
+            totals[bins[index].fate] -= found.count
+            totals[bins[index].missing] += found.count
         return totals
 
     def first(self, index: int, before: float = 0.0) -> float:

@@ -135,7 +135,7 @@ class Ledger:
         self._judged_s = judged_s
         self._judged = bool(np.isfinite(judged_s).any())
         self._absent = np.array(
-            [[b.fate.absent for b in row] + [False] * (width - len(row)) for row in self.bins], dtype=bool
+            [[b.lacks for b in row] + [False] * (width - len(row)) for row in self.bins], dtype=bool
         )
 
     def add(self, slab: Slab) -> None:

@@ -10,12 +10,14 @@ import numpy as np
 from mrsim.measure.bins import Fate
 from mrsim.measure.columns import Measures, Status
 from mrsim.measure.commits import Commits
+from mrsim.measure.lacking import lacking_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
+    from mrsim.distributions import Distribution
     from mrsim.measure.ledger import Ledger
     from mrsim.rng import Draws
     from mrsim.trace import StoreTrace, Trace
@@ -33,16 +35,35 @@ _COLUMNS: tuple[tuple[str, tuple[Fate, ...]], ...] = (
 )
 
 
-def put_loss(measures: Measures, store: str, ledger: Ledger, traces: Sequence[Trace], draws: Draws) -> list[Commits]:
-    """Add the ledger's columns and the data loss of one store; return the commits of every trial."""
+def put_loss(
+    measures: Measures, store: str, ledger: Ledger, traces: Sequence[Trace], lag: Distribution | None, draws: Draws
+) -> list[Commits]:
+    """Add the ledger's columns and the data loss of one store; return the commits of every trial.
+
+    Parameters
+    ----------
+    measures
+        Takes the columns.
+    store
+        Its id.
+    ledger
+        What is expected, by bins.
+    traces
+        Of the same trials.
+    lag
+        Of objects that are copied one by one; None if there are none.
+    draws
+        Of the same trials.
+    """
     labels = {"store": store}
     ends = np.full(len(traces), ledger.horizon_s)
     attempted = ledger.load.attempts(ends, slice(None)) - ledger.load.attempts(np.zeros(len(traces)), slice(None))
     uniforms = draws.uniforms(f"{store}/commits", 1 + 2 * ledger.mass.shape[1]).tolist()
+    lacking = lacking_of(store, ledger, lag, draws)
     commits = [
-        Commits(bins, mass[: len(bins)], total - sum(mass), ledger.load.connections, drawn[: 1 + 2 * len(bins)])
-        for bins, mass, total, drawn in zip(
-            ledger.bins, ledger.mass.tolist(), attempted.tolist(), uniforms, strict=True
+        Commits(bins, mass[: len(bins)], total - sum(mass), ledger.load.connections, drawn[: 1 + 2 * len(bins)], lacks)
+        for bins, mass, total, drawn, lacks in zip(
+            ledger.bins, ledger.mass.tolist(), attempted.tolist(), uniforms, lacking, strict=True
         )
     ]
     totals = np.array([one.by_fate(bins) for one, bins in zip(commits, ledger.bins, strict=True)], dtype=np.float64)
@@ -72,6 +93,7 @@ def _absent_s(ledger: Ledger, commits: Commits, trial: int, trace: Trace, store:
         for index, b in enumerate(ledger.bins[trial])
         if b.fate.absent and commits.per_bin[index] > 0
     ]
+    absent += [(found.oldest_s, index) for index, found in commits.lacking.items() if found.count > 0]
     if not absent:
         return 0.0, 0.0
     first_s, first = min(absent)

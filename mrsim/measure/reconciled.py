@@ -43,6 +43,8 @@ def put_reconciled(
             for count, b in zip(commits[index].per_bin, bins[index], strict=True)
             if b.fate.absent and count
         ]
+        lacking = commits[index].lacking.items()
+        stranded += [(found.count, _back_s(history, bins[index][at])) for at, found in lacking if found.count]
         total, back = sum(count for count, _ in stranded), sum(count for count, at_s in stranded if at_s < INF)
         recovered[index] = math.floor(back * rule.recovers + 1e-9)
         missing[index] = total - recovered[index]

@@ -96,9 +96,10 @@ def _who_could_write(page: Page, name: str, store: StoreTrace, trace: Trace) -> 
         if history.parent < 0:
             text = f"history {index}: {history.node}, from the start"
         else:
+            but = " and had been copied" if history.copied is not None else ""
             text = (
                 f"history {index}: {history.node}, shares with history {history.parent} what committed before "
-                f"{after_fault(history.forked_at_s, trace)}, writable from {after_fault(history.began_s, trace)}"
+                f"{after_fault(history.forked_at_s, trace)}{but}, writable from {after_fault(history.began_s, trace)}"
             )
         page.line(text + _fate(store, index), indent=2)
     rows = []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import isfinite
+
 from mrsim.scenario.checks_people import check_people
 from mrsim.scenario.control import DecideLease, Detect, Failover, InRegion
 from mrsim.scenario.document import Document, Path, nearest
@@ -45,6 +47,9 @@ def _check_standbys(store: Store, path: Path, document: Document) -> None:
         elif standby.via == "snapshot" and store.snapshots is None:
             hint = "write snapshots: {place: eu-west, every: 24h, size: 280GB}"
             document.add(at, "there are no snapshots to restore", hint)
+        elif standby.via == "objects" and store.objects is None:
+            hint = "write objects: {lag: {median: 5s, p99.99: 15min}}"
+            document.add(at, "it is not said how objects are copied", hint)
         elif standby.via != "stream" and standby.source is not None:
             document.add(
                 (*at, "source"),
@@ -79,6 +84,13 @@ def _check_archive(store: Store, path: Path, document: Document) -> None:
     if store.snapshots is not None and all(standby.via != "snapshot" for standby in store.standbys):
         message = "nobody is made from the snapshots: they have no effect"
         document.add((*path, "snapshots"), message, "write standbys: [{region: eu-west, via: snapshot}]", key=True)
+
+    if store.objects is not None and all(standby.via != "objects" for standby in store.standbys):
+        message = "nobody is copied to object by object: it has no effect"
+        document.add((*path, "objects"), message, "write standbys: [{region: eu-west, via: objects}]", key=True)
+    elif store.objects is not None and not isfinite(store.objects.lag.mean()):
+        message = "a lag without a mean would leave ever more objects waiting"
+        document.add((*path, "objects", "lag"), message, "a pareto needs a shape above 1")
 
 
 def _cyclic(region: str, sources: dict[str, str | None]) -> bool:

@@ -29,6 +29,9 @@ def resolve_store(store: dict[str, Any], path: Path, state: Resolving) -> None:
     snapshots = state.section(store, "snapshots")
     if snapshots is not None:
         state.default(snapshots, (*path, "snapshots"), "snapshots-defaults")
+    objects = state.section(store, "objects")
+    if objects is not None:
+        state.default(objects, (*path, "objects"), "objects-defaults")
     in_region = state.section(store, "in_region")
     if in_region is not None:
         state.default(in_region, (*path, "in_region"), "in-region-defaults")

@@ -34,6 +34,7 @@ DEFAULTS: dict[str, tuple[str, ...]] = {
     "Bursts": ("burst-defaults",),
     "Archive": ("archive-defaults",),
     "Snapshots": ("snapshots-defaults",),
+    "Objects": ("objects-defaults",),
     "Record": ("anycast-defaults",),
     "ShiftBack": ("shift-back-defaults",),
     "CommitRule": ("commit-defaults",),

@@ -104,14 +104,21 @@ class Snapshots(Model):
     prepares: SecondsDist = Field(description="What a restore takes before its first byte: machines, access.")
 
 
+class Objects(Model):
+    """How a storage service copies objects to another region: each commit is an object put."""
+
+    lag: SecondsDist = Field(description="From an object's being put to its copy's being there, each on its own.")
+
+
 class Standby(Model):
     """A standby and where its WAL comes from."""
 
     region: Name = Field(description="Region it is in.")
     source: Name | None = Field(default=None, description="Region it streams from; none: the primary.")
-    via: Literal["stream", "archive", "snapshot"] = Field(
+    via: Literal["stream", "archive", "snapshot", "objects"] = Field(
         default="stream",
-        description="It streams, restores what is archived, or is made from the last snapshot when it is promoted.",
+        description="It streams, restores what is archived, is made from the last snapshot when it is promoted, or is "
+        "copied to object by object.",
     )
 
 
@@ -126,6 +133,7 @@ class Store(Model):
     replication: Replication = Field(description="Timers and speeds of streaming replication.")
     archive: Archive | None = Field(default=None, description="WAL archive; standbys use it by via: archive.")
     snapshots: Snapshots | None = Field(default=None, description="Snapshots; standbys use them by via: snapshot.")
+    objects: Objects | None = Field(default=None, description="Copies of objects; standbys use them by via: objects.")
     in_region: InRegion | None = Field(
         default=None, description="Replaces a dead primary inside its region; needs nodes in zones."
     )

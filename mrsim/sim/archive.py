@@ -17,6 +17,7 @@ from __future__ import annotations
 from math import ceil
 from typing import TYPE_CHECKING
 
+from mrsim.sim.feeds import Feed, Feeder
 from mrsim.sim.nodes import Upstream
 from mrsim.trace import INF
 
@@ -121,7 +122,7 @@ class Segments:
         return due
 
 
-class Feed:
+class Restored(Feed):
     """What a standby has fetched of a primary's segments.
 
     Parameters
@@ -171,10 +172,6 @@ class Feed:
         """Note when the source stopped writing."""
         self.segments.source_end_s = at_s
 
-    def replayed(self, now_s: float) -> float:
-        """Return the position up to which the standby has replayed the source's WAL: all that it restored."""
-        return self.received(now_s)
-
     def fetch(self, now_s: float, *, on: bool) -> None:
         """Open or cut the way out of the archive; a segment is fetched whole or not at all."""
         if on != self.fetching:
@@ -212,7 +209,7 @@ class Feed:
         self._got += 1
 
 
-class Archiving:
+class Archiving(Feeder):
     """A store's archive: who ships into it and who fetches from it.
 
     Parameters
@@ -233,19 +230,7 @@ class Archiving:
         self._segments: dict[int, Segments] = {}
 
     def connect(self, node: Node, primary: Node, written: Written, position_s: float, steady_s: float | None) -> bool:
-        """Let a standby restore what a primary ships; return whether both ways are open.
-
-        Parameters
-        ----------
-        node, primary
-            Who fetches, and whose segments.
-        written
-            What the primary writes.
-        position_s
-            How far the standby holds the primary's history.
-        steady_s
-            At the start of a trial: when the primary's queues were last empty; shipping has gone on for ever.
-        """
+        """Let a standby restore what a primary ships; return whether both ways are open."""
         began_s = self._world.now if steady_s is None else self._since(written, steady_s)
         segments = self._segments.get(primary.history)
         if segments is None:
@@ -262,22 +247,15 @@ class Archiving:
         node.history = primary.history
         return upstream.whole
 
-    def _feed(self, node: Node, segments: Segments, start_s: float, since_s: float) -> Feed:
+    def _feed(self, node: Node, segments: Segments, start_s: float, since_s: float) -> Restored:
         poll_s = self._world.uniform(f"{node.name}/poll", len(self._segments)) * self._archive.poll
-        return Feed(self._archive, segments, self._world.now - poll_s, start_s, since_s)
+        return Restored(self._archive, segments, self._world.now - poll_s, start_s, since_s)
 
-    def follow(self, node: Node, upstream: Upstream, feed: Feed, *, stalled: bool, cause: int) -> None:
-        """Look again whether segments are shipped and fetched.
-
-        Parameters
-        ----------
-        node, upstream, feed
-            Who fetches, from whom, and what it has fetched.
-        stalled
-            Whether the standby receives nothing, whatever the paths are.
-        cause
-            What may have changed that.
-        """
+    def follow(self, node: Node, upstream: Upstream, *, stalled: bool, cause: int) -> None:
+        """Look again whether segments are shipped and fetched."""
+        feed = upstream.stream
+        if not isinstance(feed, Restored):
+            return
         ships, fetches = self._ways(node, upstream.source)
         fetches = fetches and not stalled
         retry_s = self._world.uniform(f"{self._name}/archiver", upstream.attempt) * AUTOWAKE_S

@@ -248,8 +248,8 @@ class Database:
             return
         node.promoting = False
         event = self._world.emit("promoted", node.name, cause, "promotion", "out of recovery, accepts writes")
-        self.histories.append(History(node.name, node.history, node.position_s, self._world.now, event))
-        self.streaming.fork(node, node.history, node.position_s)
+        self.histories.append(History(node.name, node.history, node.forks_s, self._world.now, event, node.copied))
+        self.streaming.fork(node, node.history, node.forks_s)
         node.history = len(self.histories) - 1
         node.role, node.draining = "primary", False
         if inside is None or self.current.region in inside:

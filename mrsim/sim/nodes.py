@@ -8,9 +8,10 @@ from mrsim.sim.signals import Signal
 from mrsim.trace import INF, NO_EVENT, AckSpan
 
 if TYPE_CHECKING:
-    from mrsim.sim.archive import Feed
+    from mrsim.sim.feeds import Feed
     from mrsim.sim.wal import Stream
     from mrsim.sim.world import Timer
+    from mrsim.trace import Copied
 
 Role = Literal["primary", "standby", "demoted"]
 
@@ -92,6 +93,8 @@ class Node:
         Index of the line of WAL it is on.
     position_s
         As a standby without a connection: how far it holds ``history``.
+    copied
+        As a standby without a connection: how it came by some of what lies beyond.
     draining
         As a primary: it refuses writes, because it hands over to another.
     told_s
@@ -102,6 +105,7 @@ class Node:
         "acks",
         "agent_alive",
         "blocked",
+        "copied",
         "draining",
         "fenced",
         "history",
@@ -141,6 +145,7 @@ class Node:
         self.role: Role = role
         self.history = 0
         self.position_s = INF
+        self.copied: Copied | None = None
         self.upstream: Upstream | None = None
         self.acks: list[AckSpan] = []
         self.open_since_s = INF
@@ -150,6 +155,11 @@ class Node:
         self.told_s = -INF
         self.stalled: AckSpan | None = None
         self.reads = Signal()
+
+    @property
+    def forks_s(self) -> float:
+        """Up to which commit time it has any of its history's commits, as a standby without a connection."""
+        return self.position_s if self.copied is None else self.copied.spans[-1][1]
 
     @property
     def acknowledging(self) -> bool:

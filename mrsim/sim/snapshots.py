@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mrsim.scenario.stores import Archive
-from mrsim.sim.archive import Archiving, Feed
+from mrsim.sim.archive import Archiving, Restored
 from mrsim.trace import INF
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mrsim.scenario.stores import Snapshots, Store
+    from mrsim.scenario.stores import Snapshots
     from mrsim.sim.archive import Segments
     from mrsim.sim.network import Network
     from mrsim.sim.nodes import Node
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from mrsim.sim.world import World
 
 
-class Backup(Feed):
+class Backup(Restored):
     """The last snapshot that has landed; a node is made from it only when it is promoted.
 
     Parameters
     ----------
     archive, segments, start_s
-        As for :class:`~mrsim.sim.archive.Feed`; a segment is a snapshot.
+        As for :class:`~mrsim.sim.archive.Restored`; a segment is a snapshot.
     restore_s
         Returns how long it takes to make a node from a snapshot.
     """
@@ -84,7 +84,7 @@ class Snapshotting(Archiving):
             node.upstream.streaming = False
         return whole
 
-    def _feed(self, node: Node, segments: Segments, start_s: float, since_s: float) -> Feed:
+    def _feed(self, node: Node, segments: Segments, start_s: float, since_s: float) -> Restored:
         node.made = False
         node.reads.set(self._world.now, on=False)
 
@@ -97,12 +97,3 @@ class Snapshotting(Archiving):
 
     def end_segment(self, primary: Node) -> None:
         """Leave things as they are: nobody takes a snapshot because a primary ends."""
-
-
-def feeders(world: World, network: Network, label: str, store: Store) -> dict[str, Archiving]:
-    """Return who brings WAL to the standbys that do not stream, by their regions."""
-    archiving = Archiving(world, network, label, store.archive) if store.archive is not None else None
-    snapshotting = Snapshotting(world, network, label, store.snapshots) if store.snapshots is not None else None
-    by_way = {"archive": archiving, "snapshot": snapshotting}
-    found = {standby.region: by_way[standby.via] for standby in store.standbys if standby.via != "stream"}
-    return {region: feeder for region, feeder in found.items() if feeder is not None}

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mrsim.sim.archive import Feed
+from mrsim.sim.feeds import Feed
 from mrsim.sim.lines import Line
 from mrsim.sim.nodes import Node, Upstream
-from mrsim.sim.snapshots import Backup, feeders
 from mrsim.sim.wal import (
     LARGEST_TICK_S,
     Stream,
@@ -16,6 +15,7 @@ from mrsim.sim.wal import (
     slow_start_s,
     timer_starts_s,
 )
+from mrsim.sim.ways import feeders
 from mrsim.sim.world import NETWORK
 from mrsim.trace import INF, NO_EVENT
 
@@ -147,6 +147,7 @@ class Streaming:
         now = self._world.now
         old = node.upstream
         node.history, node.position_s = self.position(node)
+        node.copied = None
         replayed = old.stream.replayed(now) if old is not None and old.began else node.position_s
         feeder = self._feeders.get(node.region)
         if feeder is not None:
@@ -174,6 +175,8 @@ class Streaming:
         """Stop receiving, for good: the node keeps what it has."""
         node.history, node.position_s = self.position(node)
         if node.upstream is not None:
+            if isinstance(node.upstream.stream, Feed):
+                node.copied = node.upstream.stream.copied(self._world.now)
             self._leave(node, node.upstream, cause)
         node.upstream = None
 
@@ -188,7 +191,7 @@ class Streaming:
     def can_promote(self, node: Node) -> bool:
         """Return whether a node has, or can get, what it would be primary with."""
         stream = node.upstream.stream if node.upstream is not None else None
-        return stream.usable(self._world.now) if isinstance(stream, Backup) else node.made
+        return stream.usable(self._world.now) if isinstance(stream, Feed) else node.made
 
     def end_segment(self, primary: Node) -> None:
         """Archive what a primary has written since the last segment's end."""
@@ -207,7 +210,7 @@ class Streaming:
                 continue
             if isinstance(upstream.stream, Feed):
                 stalled = node.region in self._stalls
-                self._feeders[node.region].follow(node, upstream, upstream.stream, stalled=stalled, cause=cause)
+                self._feeders[node.region].follow(node, upstream, stalled=stalled, cause=cause)
                 continue
             whole = self._whole(node, upstream)
             if upstream.flowing and not whole:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from heapq import heappush
 from itertools import count
 from operator import attrgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import simpy
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from mrsim.distributions import Distribution
     from mrsim.rng import Draws
+
+Made = TypeVar("Made")
 
 FAULT, NETWORK, DATABASE, HEALTH, CONTROL, ROUTING = range(6)
 """Order of events at equal times: what breaks before who notices, who notices before who acts."""
@@ -99,12 +101,15 @@ class Sampler:
     values, known
         What has been drawn so far, of distributions and of uniforms: a list over the chunk's trials each. A value
         stands beside the distribution that it was drawn from: two that share a name share their uniform, no more.
+    made
+        What has been worked out from distributions so far, by what it is.
     """
 
     def __init__(self, draws: Draws) -> None:
         self.draws = draws
         self.values: dict[tuple[str, int], tuple[Distribution, list[float]]] = {}
         self.known: dict[tuple[str, int], list[float]] = {}
+        self.made: dict[tuple[str, Distribution], Any] = {}
         self._wide: dict[tuple[str, int, int], list[list[float]]] = {}
 
     def value(self, row: int, name: str, dist: Distribution, occasion: int) -> float:
@@ -172,6 +177,14 @@ class World:
         if known is not None and known[0] is dist:
             return known[1][self._row]
         return self._sampler.value(self._row, name, dist, occasion)
+
+    def once(self, what: str, dist: Distribution, make: Callable[[Distribution], Made]) -> Made:
+        """Return what follows from a distribution, made once for a chunk of trials."""
+        made = self._sampler.made
+        if (what, dist) not in made:
+            made[what, dist] = make(dist)
+        found: Made = made[what, dist]
+        return found
 
     def uniform(self, name: str, occasion: int = 0) -> float:
         """Return this trial's uniform under ``name``."""

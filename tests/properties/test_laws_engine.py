@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from mrsim.rng import Draws
 from mrsim.scenario.model import Scenario
-from mrsim.sim.archive import Feed
 from mrsim.sim.build import Builder, Parts
+from mrsim.sim.feeds import Feed
 from mrsim.sim.run import Simulator
 from mrsim.sim.world import Sampler, World
 from mrsim.trace import INF, NO_EVENT, PHASES, Event, StoreTrace, Trace

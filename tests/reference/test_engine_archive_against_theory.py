@@ -12,7 +12,7 @@ from scipy import stats
 from mrsim.errors import ScenarioError
 from mrsim.scenario.loader import loads
 from mrsim.scenario.stores import Archive
-from mrsim.sim.archive import Feed, Segments
+from mrsim.sim.archive import Restored, Segments
 from mrsim.sim.run import Simulator
 from mrsim.sim.wal import Written
 from mrsim.trace import INF, Trace
@@ -162,14 +162,14 @@ class _Steady(Written):
         return 1.0, INF
 
 
-def _fed(since_s: float = -INF, held_s: float = 0.0) -> Feed:
+def _fed(since_s: float = -INF, held_s: float = 0.0) -> Restored:
     """Return a standby's feed: segments end every 10 s from 10 s on and land 1 s later; poll 4 s, restore 3 s."""
     upload = loads(TEXT.format(place="us-east", commits="1/s", upload="1s", restore="1s")).stores["db"].archive.upload
     archive = Archive(place="us-east", timeout=10.0, segment=1e9, upload=upload, poll=4.0, restore=3.0)
-    return Feed(archive, Segments(archive, _Steady(), 0.0, lambda _: 1.0), 0.0, held_s, since_s)
+    return Restored(archive, Segments(archive, _Steady(), 0.0, lambda _: 1.0), 0.0, held_s, since_s)
 
 
-def _restored_s(feed: Feed, until_s: float) -> dict[float, float]:
+def _restored_s(feed: Restored, until_s: float) -> dict[float, float]:
     """Return when each position was reached, to a tenth of a second."""
     reached: dict[float, float] = {}
     for step in range(int(10 * until_s) + 1):
