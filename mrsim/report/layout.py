@@ -59,6 +59,7 @@ class Page:
             file=self._stream,
             width=self.width,
             force_terminal=colour,
+            force_jupyter=False,
             color_system="standard" if colour else None,
             no_color=not colour,
             markup=False,
