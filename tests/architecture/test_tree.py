@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from importlinter.cli import lint_imports
 
 from tests.architecture import tree
@@ -29,8 +28,6 @@ MAX_FUNCTION_LINES = 60
 MAX_MODULE_LINES = 400
 PRINTERS = ("mrsim/cli.py", "mrsim/__main__.py")
 
-each_module = pytest.mark.parametrize("path", MODULES, ids=tree.name_of)
-
 
 def test_the_tree_is_there() -> None:
     names = {tree.name_of(path) for path in MODULES}
@@ -41,57 +38,63 @@ def test_modules_import_only_from_the_layers_before_them() -> None:
     assert lint_imports(config_filename=str(tree.ROOT / "pyproject.toml"), no_cache=True, verbose=False) == 0
 
 
-@each_module
-def test_outside_packages_stay_in_their_rooms(path: Path) -> None:
-    name = tree.name_of(path)
+def test_outside_packages_stay_in_their_rooms() -> None:
     wrong = []
-    for imported, line, inside in tree.imports(path):
-        package = imported.split(".")[0]
-        allowed = ONLY_IN.get(package)
-        if allowed is not None and not any(name.startswith(room) for room in allowed):
-            wrong.append(f"{name}:{line} imports {imported}, which belongs in {allowed or 'no module'}")
-        if package in LAZY_ONLY and not inside:
-            wrong.append(f"{name}:{line} imports {imported} at module level; import it where it is used")
+    for path in MODULES:
+        name = tree.name_of(path)
+        for imported, line, inside in tree.imports(path):
+            package = imported.split(".")[0]
+            allowed = ONLY_IN.get(package)
+            if allowed is not None and not any(name.startswith(room) for room in allowed):
+                wrong.append(f"{name}:{line} imports {imported}, which belongs in {allowed or 'no module'}")
+            if package in LAZY_ONLY and not inside:
+                wrong.append(f"{name}:{line} imports {imported} at module level; import it where it is used")
     assert not wrong
 
 
-@each_module
-def test_generators_are_made_in_rng_only(path: Path) -> None:
-    if tree.name_of(path) == "mrsim/rng.py":
-        pytest.skip("the one place")
-    used = [f"{tree.name_of(path)}:{line}" for name, line, _ in tree.imports(path) if name.startswith("numpy.random")]
-    for node in ast.walk(tree.parse(path)):
-        if isinstance(node, ast.Attribute) and ast.unparse(node).startswith(("np.random", "numpy.random")):
-            used.append(f"{tree.name_of(path)}:{node.lineno}")
-    assert not used
+def test_generators_are_made_in_rng_only() -> None:
+    used = []
+    for path in MODULES:
+        name = tree.name_of(path)
+        used += [f"{name}:{line}" for imported, line, _ in tree.imports(path) if imported.startswith("numpy.random")]
+        for node in ast.walk(tree.parse(path)):
+            if isinstance(node, ast.Attribute) and ast.unparse(node).startswith(("np.random", "numpy.random")):
+                used.append(f"{name}:{node.lineno}")
+    assert {place.partition(":")[0] for place in used} == {"mrsim/rng.py"}
 
 
-@each_module
-def test_imports_are_absolute_and_never_the_facade(path: Path) -> None:
+def test_imports_are_absolute_and_never_the_facade() -> None:
     wrong = [
         f"{tree.name_of(path)}:{line} imports {name}"
+        for path in MODULES
         for name, line, _ in tree.imports(path)
         if name.startswith(".") or name == "mrsim"
     ]
     assert not wrong
 
 
-@each_module
-def test_only_the_command_line_prints(path: Path) -> None:
-    if tree.name_of(path) in PRINTERS:
-        pytest.skip("may print")
-    calls = [node for node in ast.walk(tree.parse(path)) if isinstance(node, ast.Call)]
-    prints = [node.lineno for node in calls if ast.unparse(node.func) in ("print", "sys.stdout.write")]
+def test_only_the_command_line_prints() -> None:
+    prints = [
+        f"{tree.name_of(path)}:{node.lineno}"
+        for path in MODULES
+        if tree.name_of(path) not in PRINTERS
+        for node in ast.walk(tree.parse(path))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("print", "sys.stdout.write")
+    ]
     assert not prints
 
 
-@each_module
-def test_functions_and_modules_can_be_read_at_once(path: Path) -> None:
+def test_functions_and_modules_can_be_read_at_once() -> None:
     long = [
-        f"{node.name}: {lines}" for node in tree.functions(path) if (lines := _own_lines(node)) > MAX_FUNCTION_LINES
+        f"{tree.name_of(path)}, {node.name}: {lines}"
+        for path in MODULES
+        for node in tree.functions(path)
+        if (lines := _own_lines(node)) > MAX_FUNCTION_LINES
     ]
+    for path in MODULES:
+        if (lines := len(path.read_text(encoding="utf-8").splitlines())) > MAX_MODULE_LINES:
+            long.append(f"{tree.name_of(path)}: {lines}")
     assert not long
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= MAX_MODULE_LINES
 
 
 def _own_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
@@ -103,16 +106,22 @@ def _own_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     return lines
 
 
-@each_module
-def test_no_state_at_module_level(path: Path) -> None:
-    statements = [node.lineno for node in ast.walk(tree.parse(path)) if isinstance(node, ast.Global)]
+def test_no_state_at_module_level() -> None:
+    statements = [
+        f"{tree.name_of(path)}:{node.lineno}"
+        for path in MODULES
+        for node in ast.walk(tree.parse(path))
+        if isinstance(node, ast.Global)
+    ]
     assert not statements
 
 
-@each_module
-def test_public_functions_and_classes_are_documented(path: Path) -> None:
-    missing = [name for name, node in _public(tree.parse(path)) if not ast.get_docstring(node)]
-    assert ast.get_docstring(tree.parse(path)), "a module says what it is for"
+def test_modules_and_their_public_functions_and_classes_are_documented() -> None:
+    missing = [tree.name_of(path) for path in MODULES if not ast.get_docstring(tree.parse(path))]
+    for path in MODULES:
+        missing += [
+            f"{tree.name_of(path)}, {name}" for name, node in _public(tree.parse(path)) if not ast.get_docstring(node)
+        ]
     assert not missing
 
 

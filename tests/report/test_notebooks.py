@@ -43,7 +43,7 @@ def test_it_is_stored_as_it_ran(path: Path) -> None:
     assert {output.output_type for output in outputs(notebook)} <= {"display_data", "execute_result"}
     assert sum("image/png" in output.get("data", {}) for output in outputs(notebook)) >= 4
     assert tables(notebook)
-    # What is displayed beside the value of a cell is a picture: a report that is asked for as text shows nothing itself.
+    # Beside the value of a cell only pictures are displayed: a report whose text is asked for shows nothing itself.
     displayed = [output.data for output in outputs(notebook) if output.output_type == "display_data"]
     assert all("image/png" in data for data in displayed)
 
