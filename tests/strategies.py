@@ -44,6 +44,8 @@ def _wal(draw: st.DrawFn) -> Data:
     if draw(st.booleans()):
         last = draw(st.integers(10, 200))
         wal["bursts"] = {"every": f"{last * draw(st.integers(2, 10))}s", "last": f"{last}s", "rate": "8x"}
+    if draw(st.integers(0, 7)) == 0:
+        wal["bulk"] = {"starts": draw(durations(1, 900)), "lasts": draw(durations(1, 300)), "rate": "5MB/s"}
     return wal
 
 
@@ -236,6 +238,8 @@ def _store(draw: st.DrawFn, regions: tuple[str, ...], zones: dict[str, list[str]
         store["snapshots"] = snapshots
     if objects is not None:
         store["objects"] = objects
+    if all(isinstance(item, dict) and item.get("via") in ("objects", "snapshot") for item in listed) or objects:
+        store["wal"].pop("bulk", None)
     if draw(st.booleans()):
         store["product"] = "cloudnative-pg"
     if standbys and draw(st.sampled_from([True] * 9 + [False])):

@@ -22,6 +22,12 @@ def check_store(store: Store, path: Path, scenario: Scenario, document: Document
     if bursts is not None and bursts.last >= bursts.every:
         message = f"a burst of {write(bursts.last, 'duration')} is not shorter than its period"
         document.add((*path, "wal", "bursts", "last"), message, "raise every or lower last")
+    if store.wal.bulk is not None and all(standby.via in ("objects", "snapshot") for standby in store.standbys):
+        message = "nobody receives the WAL of a bulk load here: it has no effect"
+        document.add((*path, "wal", "bulk"), message, "let a standby stream, or leave it out", key=True)
+    elif store.wal.bulk is not None and store.objects is not None:
+        message = "objects are copied one by one, and a bulk load is none: both at once are not modelled"
+        document.add((*path, "wal", "bulk"), message, "leave one of them out", key=True)
     if not any(service.writes == path[-1] for service in scenario.services.values()):
         hint = f"write services: {{orders: {{writes: {path[-1]}}}}}"
         document.add(path, f"no service writes to {path[-1]!r}", hint, key=True)

@@ -30,12 +30,21 @@ class Bursts(Model):
     phase: Literal["random"] | Share = Field(default="random", description="Where in its period the trial starts.")
 
 
+class Bulk(Model):
+    """WAL that is no client's commit: a migration, an index, a bulk load, once in a trial."""
+
+    starts: SecondsDist = Field(description="Start.")
+    lasts: SecondsDist = Field(description="For how long it writes.")
+    rate: BytesPerSecond = Field(gt=0, description="WAL per second on top of the commits'.")
+
+
 class Wal(Model):
     """What the primary writes."""
 
     commits: PerSecond = Field(gt=0, description="Commits per second that all clients together attempt.")
     bytes_per_commit: Bytes = Field(gt=0, description="WAL per commit.")
     bursts: Bursts | None = Field(default=None, description="Bursts on top of the steady rate.")
+    bulk: Bulk | None = Field(default=None, description="A migration or a bulk load beside the commits.")
 
 
 class CommitRule(Model):

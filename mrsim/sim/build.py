@@ -8,6 +8,7 @@ from math import floor
 from typing import TYPE_CHECKING
 
 from mrsim.scenario.control import DecideLease
+from mrsim.sim.bulk import load_of
 from mrsim.sim.cluster import failover_inside
 from mrsim.sim.database import Database
 from mrsim.sim.dns import Authority, preferences
@@ -123,7 +124,7 @@ class Builder:
                     look_again(cause)
 
         network.listen(reach.on_network)
-        loads = {name: Load(store.wal, _burst_phase(world, name, store)) for name, store in scenario.stores.items()}
+        loads = {name: load_of(world, name, store) for name, store in scenario.stores.items()}
         databases = {
             name: _database(world, network, name, store, loads[name]) for name, store in scenario.stores.items()
         }
@@ -260,11 +261,3 @@ def _database(world: World, network: Network, name: str, store: Store, load: Loa
     for standby in store.standbys:
         streaming.connect(nodes[standby.region], primary, load.empty_at_s)
     return Database(world, network, name, store, nodes, streaming)
-
-
-def _burst_phase(world: World, name: str, store: Store) -> float:
-    bursts = store.wal.bursts
-    if bursts is None:
-        return 0.0
-    fraction = world.uniform(f"{name}/burst") if isinstance(bursts.phase, str) else bursts.phase
-    return fraction * bursts.every

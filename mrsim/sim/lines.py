@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mrsim.sim.wal import Load, Written
+from mrsim.sim.bulk import all_written
+from mrsim.sim.wal import Written
 from mrsim.trace import INF
 
 if TYPE_CHECKING:
     from mrsim.sim.nodes import Node
+    from mrsim.sim.wal import Load
 
 
 class Line(Written):
@@ -20,7 +22,7 @@ class Line(Written):
     Parameters
     ----------
     load
-        The commits that clients attempt.
+        The commits that clients attempt, and what else is written with them.
     node, history
         Who writes it, and its index.
     parent, forked_at_s, began_s
@@ -36,8 +38,9 @@ class Line(Written):
         forked_at_s: float = -INF,
         began_s: float = -INF,
     ) -> None:
-        self.peak_bytes_per_s = load.peak_bytes_per_s
-        self._load = load
+        # A bulk load ends with the primary that it was begun on.
+        self._load: Written = all_written(load) if history == 0 else load
+        self.peak_bytes_per_s = all_written(load).peak_bytes_per_s
         self._node = node
         self._history = history
         self._parent = parent
