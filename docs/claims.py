@@ -328,6 +328,15 @@ _SWITCHOVERS = (
     ),
 )
 _GUARDS = (
+    Row("switchovers/patroni", _LOSS, ("rpo{store=accounts}",), Band("none", 0.0, 0.0), Band("none", 0.0, 0.0)),
+    Row(
+        "switchovers/patroni",
+        "outage of writes, 99 % of clients",
+        _writes("payments", "99%"),
+        Band("2 to 5 s, says a runbook", 2.0, 5.0),
+        Band("checkpoint, race, promotion: 2 to 8 s; three checks of 3 s and a look, HAProxy: 6 to 15 s", 8.0, 25.0),
+        note="the runbook's figure is the database alone",
+    ),
     Row(
         "active-passive/isolation-stonith-fails-proceeds",
         "share of cuts with two primaries",

@@ -376,7 +376,7 @@ def _faults(draw: st.DrawFn, regions: tuple[str, ...], store: Data) -> list[Data
         kinds.append("replication-stall")
     if "failover" in store:
         kinds.append("agent-crash")
-        if store["failover"]["decide"]["by"] != "lease" and "in_region" not in store:
+        if "in_region" not in store:
             kinds.append("switchover")
     return [_fault(draw, regions, store, draw(st.sampled_from(kinds))) for _ in range(draw(st.integers(1, 3)))]
 

@@ -75,9 +75,8 @@ def _check_switchover(fault: Switchover, path: Path, scenario: Scenario, documen
     nodes = [store.primary, *(standby.region for standby in store.standbys)]
     if fault.to not in nodes:
         document.add((*path, "to"), f"{fault.store} has no node in {fault.to!r}", nearest(fault.to, nodes))
-    if store.failover is None or store.failover.decide.by == "lease":
-        whose = "failover by a lease" if store.failover is not None else "no failover"
-        message = f"a switchover of {fault.store}, which has {whose}, is not modelled"
+    if store.failover is None:
+        message = f"a switchover of {fault.store}, which has no failover, is not modelled"
         document.add((*path, "store"), message, "write failover: {decide: operator, ...} for the store")
     elif store.in_region is not None:
         message = f"a switchover of {fault.store}, whose regions have managers, is not modelled"

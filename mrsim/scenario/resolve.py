@@ -211,5 +211,15 @@ def _faults(data: dict[str, Any], state: Resolving) -> None:
             if isinstance(value, str) and not (key in ("cut_from", "still_reached_by") and value == "rest"):
                 fault[key] = [value]
         kind = fault.get("kind")
+        if kind == "switchover" and _is_leased(data, fault.get("store")):
+            state.default(fault, path, "switchover-lease-defaults")
         if isinstance(kind, str) and f"{kind}-defaults" in state.library:
             state.default(fault, path, f"{kind}-defaults")
+
+
+def _is_leased(data: dict[str, Any], store: object) -> bool:
+    """Whether a store's primary is whoever holds a lease."""
+    found: Any = data.get("stores")
+    for key in (store, "failover", "decide", "by"):
+        found = found.get(key) if isinstance(found, dict) else None
+    return isinstance(found, str) and found == "lease"

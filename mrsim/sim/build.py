@@ -16,6 +16,7 @@ from mrsim.sim.endpoint import Endpoint
 from mrsim.sim.health import ProberGroup, Steady, Timing
 from mrsim.sim.injector import Injector
 from mrsim.sim.instances import Instance, look_through_front
+from mrsim.sim.lease_switchover import LeaseSwitchovers
 from mrsim.sim.looks import at_once, look_at_front
 from mrsim.sim.network import Geometry, Network
 from mrsim.sim.nodes import Node
@@ -50,7 +51,7 @@ class Parts:
     loads: dict[str, Load]
     tier: Tier
     returns: dict[str, Returns] = field(default_factory=dict)
-    switchovers: dict[str, Switchovers | None] = field(default_factory=dict)
+    switchovers: dict[str, Switchovers | LeaseSwitchovers | None] = field(default_factory=dict)
     reconciliations: dict[str, Reconciliation] = field(default_factory=dict)
     readings: dict[str, Readings] = field(default_factory=dict)
     wirings: list[Wiring] = field(default_factory=list)
@@ -162,7 +163,7 @@ class Builder:
                 wiring.decider.on_decided = partial(tier.on_decided, name, wiring.decider.place)
             tier.follow(name, databases[name])
             parts.returns[name] = wiring.returns
-            parts.switchovers[name] = wiring.switchovers
+            parts.switchovers[name] = wiring.switchovers or wiring.leased
             if wiring.reconciliation is not None:
                 parts.reconciliations[name] = wiring.reconciliation
         for name in self._read_again:

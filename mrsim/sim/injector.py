@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from mrsim.scenario.faults import Fault
     from mrsim.scenario.model import Scenario
     from mrsim.sim.database import Database
+    from mrsim.sim.lease_switchover import LeaseSwitchovers
     from mrsim.sim.network import Network
     from mrsim.sim.reach import Brownouts
     from mrsim.sim.returns import Returns
@@ -60,7 +61,7 @@ class Injector:
         scenario: Scenario,
         databases: Mapping[str, Database],
         returns: Mapping[str, Returns],
-        switchovers: Mapping[str, Switchovers | None],
+        switchovers: Mapping[str, Switchovers | LeaseSwitchovers | None],
         brownouts: Brownouts,
         refresh: Callable[[int], None],
         leased: frozenset[str],

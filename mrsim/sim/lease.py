@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from math import ceil, floor
+from math import floor
 from typing import TYPE_CHECKING
 
 from mrsim.sim.lease_luck import Luck
-from mrsim.sim.lease_store import LeaseStore, poll_after_s, silence_s, takeover_s
+from mrsim.sim.lease_store import LeaseStore, eligible, look_s, silence_s
 from mrsim.sim.signals import nobody_listens
 from mrsim.sim.world import CONTROL
 from mrsim.trace import NO_EVENT
@@ -81,6 +81,7 @@ class LeaseControl:
         self._told_why_none = False
         self._race = 0
         self._cause = NO_EVENT
+        self._handed_over: Callable[[int], None] = nobody_listens
         self.on_news: Callable[[int], None] = nobody_listens
         self.on_reset: Callable[[str, int], None] = lambda _region, _cause: None
 
@@ -222,7 +223,7 @@ class LeaseControl:
         now, limit = self._world.now, since_s + self._lease.start_timeout
         if holder.fenced or not holder.process_up:
             self._release(cause, "its database could not be started", since_s - self._lease.loop_wait)
-        elif now < limit or not self._eligible(self._contenders(), now):
+        elif now < limit or not eligible(self._database, self._lease, self._contenders(), now):
             self._reviving = True
             again = limit if now < limit else now + self._lease.loop_wait
             self._world.at(again, CONTROL, f"{self._name}/revives", lambda: self._started(holder, cause, since_s))
@@ -265,10 +266,37 @@ class LeaseControl:
         self._cause = self._world.emit("lease-released", self._name, cause, "detection", why)
         self._start_race(self._cause)
 
+    @property
+    def holder(self) -> Node | None:
+        """Who holds the lease; None if nobody does."""
+        return self._holder if self._held else None
+
+    def usable_from(self, place: str) -> bool:
+        """Return whether somebody there can use the lease store."""
+        return self._store.usable_from(place)
+
+    def hand_over(self, new: Node, cause: int, done: Callable[[int], None]) -> None:
+        """Let the holder, which has shut down, release its key to one standby; ``done(event)`` when that is primary.
+
+        References
+        ----------
+        Patroni 4.1, ``patroni/ha.py``: ``demote('graceful')`` releases the key once a standby has the shutdown
+        checkpoint, and while the failover key names a candidate, no other takes part in the race.
+        """
+        old, self._held, self._racing, self._handed_over = self._holder, False, True, done
+        self._race += 1
+        self._renewed_s = self._world.now
+        self._cause = self._world.emit("lease-released", self._name, cause, "decision", f"handed over to {new.name}")
+        event = self._database.demote(old.region, self._cause, "shut down for a switchover")
+        old.draining = False
+        self._stepped_down.add(old.region)
+        wait = self._world.sample(f"{self._name}/race", self._lease.race, self._race)
+        self._world.at(self._world.now + wait, CONTROL, f"{self._name}/race", lambda: self._acquire(event, new))
+
     def _start_race(self, cause: int, *, woken: bool = True) -> None:
         """Let candidates race: at once if the key's end wakes them, at their next turn if they come back later."""
         able = self._contenders()
-        contenders = self._eligible(able, self._renewed_s)
+        contenders = eligible(self._database, self._lease, able, self._renewed_s)
         if not contenders:
             if able:
                 self._none_eligible(able, cause)
@@ -276,7 +304,7 @@ class LeaseControl:
         self._racing = True
         self._race += 1
         ahead = self._best(contenders)
-        wait = self._look_s(ahead) - self._world.now
+        wait = look_s(self._world, self._lease, ahead.name, self._renewed_s, self._race) - self._world.now
         if not woken and self._lease.product != "kubernetes":
             wait += self._world.uniform(f"{self._name}/next-turn", self._race) * self._lease.loop_wait
         others = [node for node in self._database.nodes.values() if node is not ahead]
@@ -286,16 +314,6 @@ class LeaseControl:
             # The database lives although its agent does not answer: perhaps it comes back.
             wait += self._lease.race_backoff
         self._world.at(self._world.now + wait, CONTROL, f"{self._name}/race", lambda: self._acquire(cause))
-
-    def _look_s(self, node: Node) -> float:
-        """Return when a candidate sees that the lease is free: at once if it watches the key, else at a poll."""
-        now, lease = self._world.now, self._lease
-        if lease.product != "kubernetes":
-            return now
-        polls = ceil(lease.ttl / lease.loop_wait) + 3
-        points = self._world.uniforms(f"{node.name}/polls", polls, self._race)
-        over = takeover_s(self._renewed_s, lease.ttl, lease.loop_wait, points)
-        return over if over >= now else poll_after_s(now, lease.loop_wait, points[0], points[1])
 
     def _best(self, contenders: list[Node]) -> Node:
         """Return the one before which the others stand back: the former primary, else the most advanced."""
@@ -316,20 +334,6 @@ class LeaseControl:
             and self._store.usable_from(region)
         ]
 
-    def _eligible(self, contenders: list[Node], reported_s: float) -> list[Node]:
-        """Return those who are not too far behind what the primary had written when it last reported its position.
-
-        References
-        ----------
-        Patroni 4.1, ``patroni/ha.py``, ``is_lagging``: ``maximum_lag_on_failover`` against the position that the holder
-        writes with each renewal.
-        """
-        limit = self._lease.max_lag_bytes
-        if limit is None:
-            return contenders
-        streaming, former = self._database.streaming, self._database.current
-        return [node for node in contenders if node is former or streaming.bytes_behind(node, reported_s) <= limit]
-
     def _none_eligible(self, contenders: list[Node], cause: int) -> None:
         """Say why nobody takes the lease, and look again while somebody still receives WAL."""
         if not self._told_why_none:
@@ -347,13 +351,13 @@ class LeaseControl:
         if not self._held:
             self._start_race(cause)
 
-    def _acquire(self, cause: int) -> None:
+    def _acquire(self, cause: int, named: Node | None = None) -> None:
         self._racing = False
-        contenders = self._eligible(self._contenders(), self._renewed_s)
+        contenders = eligible(self._database, self._lease, self._contenders(), self._renewed_s)
         if self._held or not contenders:
             return
         former = self._database.current
-        winner = self._best(contenders)
+        winner = named if named in contenders else self._best(contenders)
         if winner is self._holder:
             self._renewed_again()
         # What another holder's own clock will make it do stays to come.
@@ -363,10 +367,10 @@ class LeaseControl:
         self._holder = winner
         self._renewing = True
         self._anchor_s = self._world.now
-        event = self._world.emit(
-            "lease-acquired", winner.name, cause, "decision", "most advanced of those that can use the store"
-        )
+        note = "named by the switchover" if winner is named else "most advanced of those that can use the store"
+        event = self._world.emit("lease-acquired", winner.name, cause, "decision", note)
         if winner is former:
+            self._handed_over = nobody_listens
             if winner.role == "demoted":
                 self._regain(winner, event)
             return
@@ -385,6 +389,8 @@ class LeaseControl:
         if not holds and self._lease.enforced_by == "holder":
             self._database.demote(node.region, event, "lost its lease while it was promoted")
             return
+        self._handed_over(event)
+        self._handed_over = nobody_listens
         self.on_news(event)
         if self._mover is not None:
             self._endpoint.move(node.name, self._mover or node.region, event, lambda _: None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import floor, sqrt
+from math import ceil, floor, sqrt
 from typing import TYPE_CHECKING
 
 from mrsim.sim.wal import RTO_MIN_S
@@ -12,8 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mrsim.scenario.control import DecideLease
+    from mrsim.sim.database import Database
     from mrsim.sim.network import Network
     from mrsim.sim.nodes import Node
+    from mrsim.sim.world import World
 
 JITTER = 1.2
 """client-go, tools/leaderelection, JitterFactor: a candidate's polls are 1 to 2.2 retry periods apart."""
@@ -181,6 +183,52 @@ def silence_s(network: Network, region: str, others: Sequence[Node], timeout_s: 
             takes = timeout_s
         longest = max(longest, takes)
     return min(longest, timeout_s)
+
+
+def eligible(database: Database, lease: DecideLease, contenders: list[Node], reported_s: float) -> list[Node]:
+    """Return those who are not too far behind what the primary had written when it last reported its position.
+
+    Parameters
+    ----------
+    database, lease
+        The store and its lease.
+    contenders
+        Who could take it.
+    reported_s
+        When the holder last reported.
+
+    References
+    ----------
+    Patroni 4.1, ``patroni/ha.py``, ``is_lagging``: ``maximum_lag_on_failover`` against the position that the holder
+    writes with each renewal.
+    """
+    limit = lease.max_lag_bytes
+    if limit is None:
+        return contenders
+    streaming, former = database.streaming, database.current
+    return [node for node in contenders if node is former or streaming.bytes_behind(node, reported_s) <= limit]
+
+
+def look_s(world: World, lease: DecideLease, name: str, renewed_s: float, race: int) -> float:
+    """Return when a candidate sees that the lease is free: at once if it watches the key, else at a poll.
+
+    Parameters
+    ----------
+    world, lease
+        The trial and the lease.
+    name
+        The candidate, which its draws are named by.
+    renewed_s
+        The last renewal.
+    race
+        Number of the race.
+    """
+    now = world.now
+    if lease.product != "kubernetes":
+        return now
+    points = world.uniforms(f"{name}/polls", ceil(lease.ttl / lease.loop_wait) + 3, race)
+    over = takeover_s(renewed_s, lease.ttl, lease.loop_wait, points)
+    return over if over >= now else poll_after_s(now, lease.loop_wait, points[0], points[1])
 
 
 def poll_after_s(now_s: float, period_s: float, length: float, inside: float) -> float:

@@ -12,6 +12,7 @@ from mrsim.sim.control import Control
 from mrsim.sim.health import Outcome, ProberGroup, Steady, Timing
 from mrsim.sim.hosts import HostWatch
 from mrsim.sim.lease import LeaseControl
+from mrsim.sim.lease_switchover import LeaseSwitchovers
 from mrsim.sim.looks import at_once, look_at_node
 from mrsim.sim.reconcile import Reconciliation
 from mrsim.sim.returns import Returns
@@ -68,7 +69,9 @@ class Wiring:
     returns
         Who starts the store's nodes again.
     switchovers
-        Who carries planned work out; None where nobody decides over it.
+        Who carries planned work out; None where nobody decides over it, or a lease does.
+    leased
+        Who carries it out under a lease; None where there is none.
     controls, clusters
         What has to be taken apart after the trial.
     decider
@@ -89,6 +92,7 @@ class Wiring:
         "clusters",
         "controls",
         "decider",
+        "leased",
         "reconciliation",
         "returns",
         "switchovers",
@@ -120,6 +124,7 @@ class Wiring:
         self.controls: list[Control] = []
         self.decider: Control | None = None
         self.switchovers: Switchovers | None = None
+        self.leased: LeaseSwitchovers | None = None
         self.clusters = self._manage(store.in_region) if store.in_region is not None else _NO_CLUSTERS
         self.returns = self._control(store.failover)
         self.reconciliation = self._reconcile(store.failover)
@@ -130,8 +135,9 @@ class Wiring:
             control.close()
         for cluster in self.clusters.values():
             cluster.close()
-        if self.switchovers is not None:
-            self.switchovers.close()
+        for planned in (self.switchovers, self.leased):
+            if planned is not None:
+                planned.close()
 
     # Between regions -----------------------------------------------------------------------------------------------
 
@@ -150,6 +156,7 @@ class Wiring:
             leased = decide.enforced_by == "holder"
             returns = self._returns(lease.primary_known_in, leased=leased)
             lease.on_news, lease.on_reset = returns.on_news, returns.reboot
+            self.leased = LeaseSwitchovers(world, network, self._name, database, lease, returns)
             database.listen(lease.update)
             self._refreshers.append((None, lease.update))
         elif detect is not None:

@@ -13,6 +13,7 @@ ENTRIES, DISTRIBUTIONS = "test_entries_against_theory.py", "test_distributions_a
 ARCHIVE = "test_engine_archive_against_theory.py"
 PEOPLE = "test_engine_people_against_theory.py"
 FENCING = "test_engine_fencing_against_theory.py"
+LEASE_SWITCHOVER = "test_engine_lease_switchover_against_theory.py"
 RUNBOOK = "test_engine_runbook_against_theory.py"
 AVAILABILITY = "test_availability_against_theory.py"
 TCP = "test_engine_slow_start_against_theory.py"
@@ -54,6 +55,8 @@ FORMS = (
          "test_the_tries_until_one_is_not_refused_are_geometric"),
     Form("splits after a fence that failed", "binomial: dead, or refused at every try", "definition", FENCING,
          "test_who_proceeds_without_a_confirmation_splits_as_often_as_the_device_is_dead"),
+    Form("outage of a switchover under a lease", "the sum of its steps, drain to reconnection", "sum",
+         LEASE_SWITCHOVER, "test_the_outage_is_the_sum_of_its_parts"),
     Form("busy resolver", "U(0, L), L the entry's life", "renewal theory, residual life", POPULATION,
          "test_a_busy_resolver_is_uniform_over_its_life_against_theory"),
     Form("idle resolver", "holds the entry with λT / (1 + λT), then U(0, T)", "alternating renewal process", POPULATION,

@@ -1,0 +1,180 @@
+"""Planned switchovers under a lease: the holder shuts down, one standby has everything, and it alone gets the key."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mrsim.sim.switchover import LOOKS_EVERY_S, PLACE
+from mrsim.sim.world import CONTROL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mrsim.distributions import Distribution
+    from mrsim.scenario.faults import Switchover
+    from mrsim.sim.database import Database
+    from mrsim.sim.lease import LeaseControl
+    from mrsim.sim.network import Network
+    from mrsim.sim.nodes import Node
+    from mrsim.sim.returns import Returns
+    from mrsim.sim.world import World
+
+
+class LeaseSwitchovers:
+    """Carries a store's switchovers out, one at a time; who plans them writes into the lease store.
+
+    The holder renews its lease all the while. One that is lost, or loses its lease, leaves the rest to the lease.
+
+    Parameters
+    ----------
+    world, network
+        The trial and its paths.
+    name, database
+        The store.
+    lease
+        Who holds its lease.
+    returns
+        Who makes the old primary a standby.
+    """
+
+    def __init__(
+        self, world: World, network: Network, name: str, database: Database, lease: LeaseControl, returns: Returns
+    ) -> None:
+        self._world = world
+        self._network = network
+        self._name = name
+        self._database = database
+        self._lease = lease
+        self._returns = returns
+        self._number = 0
+        self._plan: Switchover | None = None
+
+    def begin(self, plan: Switchover, event: int) -> None:
+        """Begin a switchover, if nothing speaks against it."""
+        old, new = self._lease.holder, self._database.nodes[plan.to]
+        why = self._speaks_against(plan, old, new)
+        if why or old is None:
+            self._world.emit("switchover-refused", self._name, event, "", why)
+            return
+        self._world.stirred += 1
+        self._number += 1
+        self._plan = plan
+        _Attempt(self, plan, old, new, self._number, event).begin()
+
+    def close(self) -> None:
+        """Forget what is under way."""
+        self._plan = None
+
+    def _speaks_against(self, plan: Switchover, old: Node | None, new: Node) -> str:
+        places = [PLACE, new.region, *([old.region] if old is not None else [])]
+        why = ""
+        if self._plan is not None:
+            why = "another is under way"
+        elif old is None:
+            why = "nobody holds the lease"
+        elif old is new:
+            why = "it is primary already"
+        elif not all(self._lease.usable_from(place) for place in places):
+            why = "the lease store cannot be used by everybody"
+        elif not (old.running and old.role == "primary" and new.running and new.role == "standby" and new.agent_alive):
+            why = "one of the two is not what it should be"
+        elif new.rebuilding or self._database.streaming.reported_lag_s(new, self._world.now) > plan.max_lag:
+            why = "the standby lags too far behind"
+        return why
+
+    # What an attempt needs of the store ----------------------------------------------------------------------------
+
+    @property
+    def parts(self) -> tuple[World, Network, Database, LeaseControl, str]:
+        """The trial, its paths, the store and its lease."""
+        return self._world, self._network, self._database, self._lease, self._name
+
+    def over(self) -> None:
+        """Note that nothing is under way any more."""
+        self._plan = None
+
+    def completed(self, old: Node, event: int) -> None:
+        """Make the old primary a standby of whoever has become primary."""
+        if old is not self._database.current and old.running and old.role == "demoted":
+            self._returns.rejoin(old, event)
+
+
+class _Attempt:
+    """One switchover: writes stopped, shutdown checkpoint, position reached, key released; or the way back."""
+
+    def __init__(
+        self, owner: LeaseSwitchovers, plan: Switchover, old: Node, new: Node, number: int, event: int
+    ) -> None:
+        self._owner = owner
+        self._world, self._network, self._database, self._lease, self._name = owner.parts
+        self._plan = plan
+        self._old = old
+        self._new = new
+        self._number = number
+        self._last = event
+        self._stopped_s = 0.0
+        self._until_s = self._world.now + plan.gives_up_after
+
+    def begin(self) -> None:
+        """Order the holder to stop accepting writes."""
+        self._after(self._network.one_way_s(PLACE, self._old.region), "order", self._drain)
+
+    def _after(self, wait_s: float, step: str, action: Callable[[], None]) -> None:
+        self._world.at(self._world.now + wait_s, CONTROL, f"{self._name}/switchover/{step}", action)
+
+    def _sample(self, step: str, takes: Distribution) -> float:
+        return self._world.sample(f"{self._name}/switchover/{step}", takes, self._number)
+
+    def _holds(self) -> bool:
+        """Whether the old primary is still that, and holds the lease; if not, the lease decides what follows."""
+        if self._lease.holder is self._old and self._old.running and self._old.role == "primary":
+            return True
+        if self._old.draining:
+            self._old.draining = False
+            self._database.changed(self._last)
+        self._owner.over()
+        return False
+
+    def _drain(self) -> None:
+        if not self._holds():
+            return
+        self._last = self._world.emit("writes-stopped", self._old.name, self._last, "drain", "no new sessions begin")
+        self._stopped_s = self._world.now
+        self._old.draining = True
+        self._database.changed(self._last)
+        takes = self._sample("drain", self._plan.drain) + self._sample("checkpoint", self._plan.checkpoint)
+        self._after(takes, "shutdown", self._shut_down)
+
+    def _shut_down(self) -> None:
+        if not self._holds():
+            return
+        self._database.streaming.end_segment(self._old)
+        note = "its checkpoint is the last that it wrote"
+        self._last = self._world.emit("shut-down", self._old.name, self._last, "drain", note)
+        self._after(self._sample("hands_over", self._plan.hands_over), "wait", self._wait)
+
+    def _wait(self) -> None:
+        """Release the key once the new primary has all that the old one wrote; go back if that takes too long."""
+        if not self._holds():
+            return
+        new = self._new
+        history, position_s = self._database.streaming.position(new)
+        ready = new.running and new.role == "standby" and new.agent_alive and self._lease.usable_from(new.region)
+        if ready and history == self._old.history and position_s >= self._stopped_s:
+            self._last = self._world.emit("position-reached", new.name, self._last, "data_wait", "it has everything")
+            self._owner.over()
+            self._lease.hand_over(new, self._last, lambda event: self._owner.completed(self._old, event))
+        elif self._world.now < self._until_s:
+            self._after(LOOKS_EVERY_S, "wait", self._wait)
+        else:
+            note = "it takes too long: back to the old primary"
+            self._last = self._world.emit("switchover-given-up", self._name, self._last, "decision", note)
+            self._after(self._sample("goes_back", self._plan.goes_back), "back", self._go_back)
+
+    def _go_back(self) -> None:
+        if not self._holds():
+            return
+        self._old.draining = False
+        event = self._world.emit("resumed-as-primary", self._old.name, self._last, "repair", "called off")
+        self._database.changed(event)
+        self._owner.over()
