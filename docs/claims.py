@@ -461,6 +461,12 @@ _RETRIES = (
 )
 _READINGS = (
     Row(
+        "active-passive/bookstore-read-only",
+        "time in which far users can do nothing",
+        ("down_s{service=shop, from=eu-users}",),
+        Band("reads are local", 0.0, 0.0),
+    ),
+    Row(
         "postures/read-your-writes",
         "share of reads that miss one's own write, far users",
         ("ryow_violations{service=profile, from=eu-users}",),

@@ -272,6 +272,8 @@ def _service(draw: st.DrawFn) -> Data:
         again = {"again_after": draw(durations(0.01, 60))} if draw(st.booleans()) else {}
         window = "0s" if service["reads"][STORE] == "primary" else draw(st.sampled_from(["0s", "5s"]))
         service["reads"][STORE] = {"route": service["reads"][STORE], "primary_for": window, **again}
+    if draw(st.integers(0, 2)) == 0:
+        service["read_only"] = True
     if draw(st.booleans()):
         gives_up = draw(st.sampled_from(["0s", "1min", "30min"]))
         service["retries"] = {"after": "15s", "gives_up_after": gives_up, "idempotent": draw(st.booleans())}

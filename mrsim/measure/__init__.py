@@ -16,6 +16,7 @@ from mrsim.measure.latency import put_latency
 from mrsim.measure.ledger import Ledger, Load
 from mrsim.measure.loss import put_loss
 from mrsim.measure.readings import put_readings
+from mrsim.measure.readonly import States
 from mrsim.measure.reconciled import put_reconciled
 from mrsim.measure.recovery import put_recovery
 from mrsim.measure.splitbrain import Episode, decided_s, dual_s, put_failovers, put_split_brain
@@ -68,12 +69,17 @@ def measure(scenario: Scenario, population: Population, traces: Sequence[Trace],
     for service, model in scenario.services.items():
         if model.reads or model.writes is None:
             outages = chunk.outages()
+            states = chunk.states.get(service)
             for slab in chunk.routes.reads(service):
                 outages.add(slab)
+                if states is not None:
+                    states.add_read(slab)
             put_recovery(measures, scenario, service, "read", outages.finish(), None, chunk.early, chunk.chains)
     episodes: list[Episode] = []
     for store in scenario.stores:
         episodes += _measure_store(chunk, store)
+    for service, states in chunk.states.items():
+        states.put(measures, service)
     for service in scenario.services:
         put_latency(measures, scenario, service, chunk.routes)
         put_readings(measures, service, chunk.routes)
@@ -95,6 +101,11 @@ class _Chunk:
         faults = np.array([trace.fault_s for trace in traces])
         # without a fault any outage counts, from the beginning
         self.since_s: Floats = np.where(np.isfinite(faults), faults, 0.0)
+        self.states = {
+            name: States(population, len(traces), scenario.horizon)
+            for name, service in scenario.services.items()
+            if service.read_only
+        }
         self.measures = Measures(draws.first, draws.count, curve_times_s=curve_times_s(scenario.horizon))
 
     def outages(self) -> Outages:
@@ -149,11 +160,15 @@ def _measure_writes(
     durable = chunk.outages() if durable_differs else None
     rule = chunk.scenario.services[service].retries
     doubt = Doubt(chunk.routes, service, rule, ledger) if rule is not None else None
+    states = chunk.states.get(service)
     for slab in chunk.routes.writes(service, pieces):
         ledger.add(slab)
         if doubt is not None:
             doubt.add(slab)
-        outages.add(slab, ledger.accepted(slab, Fate.KEPT, Fate.LOST, Fate.DIVERGENT, Fate.PENDING))
+        accepted = ledger.accepted(slab, Fate.KEPT, Fate.LOST, Fate.DIVERGENT, Fate.PENDING)
+        outages.add(slab, accepted)
+        if states is not None:
+            states.add_write(slab, accepted)
         if durable is not None:
             durable.add(slab, ledger.accepted(slab, Fate.KEPT))
     put_recovery(

@@ -25,7 +25,7 @@ from mrsim.report.tables import (
     replay_trial,
 )
 from mrsim.report.verdicts import VERDICTS, budgets_section, check_report, tally, trials_text
-from mrsim.report.writes import LedgerRow, ledger_rows, outcome_rows, reading_rows, recovered_rows
+from mrsim.report.writes import LedgerRow, ledger_rows, outcome_rows, reading_rows, recovered_rows, state_rows
 from mrsim.trace import PHASES
 
 if TYPE_CHECKING:
@@ -56,7 +56,19 @@ def run_report(results: Results, *, width: int = DEFAULT_WIDTH, colour: bool = F
     """
     page = Page(width, colour=colour)
     _opening(page, results)
-    for part in (_recovery, _phases, _loss, _ledger, _recovered, _outcomes, _flags, _latency, _readings, _idle_faults):
+    for part in (
+        _recovery,
+        _states,
+        _phases,
+        _loss,
+        _ledger,
+        _recovered,
+        _outcomes,
+        _flags,
+        _latency,
+        _readings,
+        _idle_faults,
+    ):
         part(page, results)
     budgets_section(page, results.checks)
     assumptions_section(page, results.scenario.assumptions, everything=assumptions == "all")
@@ -258,6 +270,18 @@ def _latency(page: Page, results: Results) -> None:
         (service, "all clients" if who == "all" else who, value_text("duration", mean)) for service, who, mean in rows
     ]
     page.table((Column("service"), Column("from"), Column("latency", "right")), cells)
+
+
+def _states(page: Page, results: Results) -> None:
+    rows = state_rows(results)
+    if not rows:
+        return
+    page.heading("Served in part", "mean time of a client up to the horizon: read-only, and neither reads nor writes")
+    cells = [
+        (service, "all clients" if who == "all" else who, value_text("duration", part), value_text("duration", down))
+        for service, who, part, down in rows
+    ]
+    page.table((Column("service"), Column("from"), Column("read-only", "right"), Column("down", "right")), cells)
 
 
 def _readings(page: Page, results: Results) -> None:

@@ -97,3 +97,15 @@ def reading_rows(results: Results) -> list[tuple[str, str, Estimate, Estimate]]:
                 )
             )
     return rows
+
+
+def state_rows(results: Results) -> list[tuple[str, str, Estimate, Estimate]]:
+    """Return service, cohort, and the mean time read-only and down, of services with a read-only state."""
+    rows = []
+    for column in results.columns:
+        metric, labels = split_column(str(column))
+        if metric == "read_only_s":
+            part = estimate(results.sample(str(column)), "mean")
+            down = estimate(results.sample(column_name("down_s", labels)), "mean")
+            rows.append((labels["service"], labels["from"], part, down))
+    return rows

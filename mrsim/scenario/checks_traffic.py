@@ -28,6 +28,9 @@ def check_services(scenario: Scenario, document: Document) -> None:
                 path, f"the service {name!r} neither reads nor writes a store", "write reads: or writes:", key=True
             )
         _check_reads(service, (*path, "reads"), document)
+        if service.read_only and not (service.reads and service.writes):
+            message = "read-only is a state of a service that reads and writes"
+            document.add((*path, "read_only"), message, "leave it out, or write reads: and writes:", key=True)
         if service.retries is not None:
             _check_retries(service, service.retries, (*path, "retries"), document)
         if len(set(service.runs_in)) < len(service.runs_in):

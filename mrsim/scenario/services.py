@@ -64,6 +64,10 @@ class Service(Model):
     runs_in: tuple[Name, ...] = Field(default=(), description="Regions it runs in; empty: every region.")
     reads: dict[Name, Read] = Field(default_factory=dict, description="Stores it reads, each with its route.")
     writes: Name | None = Field(default=None, description="The store it writes to.")
+    read_only: Flag = Field(
+        default=False,
+        description="While it cannot write it goes on reading, and says so: a state between served and down.",
+    )
     retries: Retries | None = Field(
         default=None, description="When clients try writes again whose outcome they do not know; none: not counted."
     )

@@ -28,6 +28,7 @@ def check_measured(scenario: Scenario, traces: list[Trace], seed: int) -> None:
     check_outcomes(scenario, found)
     check_reconciled(traces, found)
     check_readings(scenario, traces, found)
+    check_states(scenario, found)
     check_phases(found)
     check_recovery(scenario, traces, found)
 
@@ -112,6 +113,21 @@ def check_readings(scenario: Scenario, traces: list[Trace], found: Measures) -> 
         assert all(a.at_s <= b.at_s < scenario.horizon for a, b in pairwise(taken))
         # A standby is never ahead of the clock.
         assert all(sees <= r.at_s or sees == np.inf for r in taken for sees in r.sees_s.values())
+
+
+def check_states(scenario: Scenario, found: Measures) -> None:
+    """Down is at most as long as reads or writes are; read-only is at most what writes are down for longer."""
+    if not scenario.services["orders"].read_only:
+        return
+    for cohort in ("all", *scenario.clients):
+        part, down = (found.values[f"{name}{{service=orders,from={cohort}}}"] for name in ("read_only_s", "down_s"))
+        reads, writes = (
+            found.values[f"downtime_s{{service=orders,op={op},from={cohort}}}"] for op in ("read", "write")
+        )
+        assert np.all((part >= -1e-6) & (down >= -1e-6))
+        assert np.all(down <= np.minimum(reads, writes) + 1e-6)
+        # Writes are not served in what is read-only and in what is down, and nowhere else.
+        np.testing.assert_allclose(part + down, writes, rtol=0, atol=1e-6)
 
 
 def check_phases(found: Measures) -> None:

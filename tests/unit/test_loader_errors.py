@@ -329,6 +329,13 @@ BROKEN = [
     ),
     (
         "{reads: {orders-db: nearest}}",
+        "{reads: {orders-db: nearest}, read_only: true}",
+        "services.storefront.read_only",
+        "reads and writes",
+        "leave it out",
+    ),
+    (
+        "{reads: {orders-db: nearest}}",
         "{reads: {orders-db: nearest}, retries: {after: 5s, gives_up_after: 1min}}",
         "services.storefront.retries",
         "writes nothing",
