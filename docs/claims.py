@@ -459,6 +459,22 @@ _RETRIES = (
         Band("none, if the key is committed with the write", 0.0, 0.0),
     ),
 )
+_BATCHES = (
+    Row(
+        "postures/batch-everywhere",
+        "runs done more than once, of 24",
+        ("doubled_runs{service=reports}",),
+        Band("three reports at midnight", 1.0, INF),
+        Band("every run that anybody does", 23.0, 24.0),
+    ),
+    Row(
+        "postures/batch-beside-the-writer",
+        "runs done more than once, of 24",
+        ("doubled_runs{service=reports}",),
+        Band("one region holds the authority at any time", 0.0, 0.0),
+        Band("one at most, if it was broken off", 0.0, 1.0),
+    ),
+)
 _READINGS = (
     Row(
         "active-passive/bookstore-read-only",

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.stats import binom
 
 from docs.claims import ROWS, Band, Row
+from mrsim.metrics import BY_NAME
 from mrsim.scenario.loader import load
 from mrsim.study.results import Results
 from mrsim.study.run import run
@@ -94,7 +95,7 @@ def _written(row: Row, low: float, mid: float, high: float) -> str:
         return f"{mid * TRIALS:.0f} of {TRIALS} trials"
     if row.what.startswith("share of"):
         return f"{mid:.2%}"
-    if row.what.startswith("writes"):
+    if all(BY_NAME[column.partition("{")[0]].kind == "count" for column in row.columns):
         return f"{low:.0f} / {mid:.0f} / {high:.0f}"
     texts = ["0 s" if value < 5e-7 else format_seconds(value) for value in (low, mid, high)]
     return texts[1] if len(set(texts)) == 1 else " / ".join(texts)

@@ -274,6 +274,9 @@ def _service(draw: st.DrawFn) -> Data:
         service["reads"][STORE] = {"route": service["reads"][STORE], "primary_for": window, **again}
     if draw(st.integers(0, 2)) == 0:
         service["read_only"] = True
+    if draw(st.integers(0, 2)) == 0:
+        leader, catches_up = draw(st.sampled_from(["writer", "nobody"])), draw(st.booleans())
+        service["batch"] = {"every": "5min", "takes": "40s", "leader": leader, "catches_up": catches_up}
     if draw(st.booleans()):
         gives_up = draw(st.sampled_from(["0s", "1min", "30min"]))
         service["retries"] = {"after": "15s", "gives_up_after": gives_up, "idempotent": draw(st.booleans())}

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mrsim.measure.batches import put_batches
 from mrsim.measure.bins import Bins, Fate, bins_of
 from mrsim.measure.chains import Chains
 from mrsim.measure.columns import Measures, Status
@@ -83,6 +84,8 @@ def measure(scenario: Scenario, population: Population, traces: Sequence[Trace],
     for service in scenario.services:
         put_latency(measures, scenario, service, chunk.routes)
         put_readings(measures, service, chunk.routes)
+        if (batch := scenario.services[service].batch) is not None:
+            put_batches(measures, service, batch, chunk.routes, draws)
     measures.episodes = _table(episodes)
     return measures
 

@@ -25,7 +25,7 @@ from mrsim.report.tables import (
     replay_trial,
 )
 from mrsim.report.verdicts import VERDICTS, budgets_section, check_report, tally, trials_text
-from mrsim.report.writes import LedgerRow, ledger_rows, outcome_rows, reading_rows, recovered_rows, state_rows
+from mrsim.report.writes import LedgerRow, ledger_rows, outcome_rows, reading_rows, recovered_rows, run_rows, state_rows
 from mrsim.trace import PHASES
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ def run_report(results: Results, *, width: int = DEFAULT_WIDTH, colour: bool = F
         _ledger,
         _recovered,
         _outcomes,
+        _runs,
         _flags,
         _latency,
         _readings,
@@ -270,6 +271,13 @@ def _latency(page: Page, results: Results) -> None:
         (service, "all clients" if who == "all" else who, value_text("duration", mean)) for service, who, mean in rows
     ]
     page.table((Column("service"), Column("from"), Column("latency", "right")), cells)
+
+
+def _runs(page: Page, results: Results) -> None:
+    runs = run_rows(results)
+    if runs:
+        page.heading("Batch jobs", "mean runs per trial up to the horizon; below, the trials with any")
+        _counts(page, "service", runs)
 
 
 def _states(page: Page, results: Results) -> None:

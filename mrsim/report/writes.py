@@ -99,6 +99,12 @@ def reading_rows(results: Results) -> list[tuple[str, str, Estimate, Estimate]]:
     return rows
 
 
+def run_rows(results: Results) -> list[tuple[str, list[LedgerRow]]]:
+    """Return by service with a batch job how many of its runs were due, missed, late and doubled."""
+    metrics = ("due_runs", "missed_runs", "late_runs", "doubled_runs")
+    return _count_rows(results, "service", results.scenario.services, metrics)
+
+
 def state_rows(results: Results) -> list[tuple[str, str, Estimate, Estimate]]:
     """Return service, cohort, and the mean time read-only and down, of services with a read-only state."""
     rows = []

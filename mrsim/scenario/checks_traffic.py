@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from mrsim.scenario.document import Document, Path, nearest
 from mrsim.scenario.model import Scenario
-from mrsim.scenario.services import HealthCheck, Record, Retries, Service
+from mrsim.scenario.services import Batch, HealthCheck, Record, Retries, Service
 from mrsim.units import write
 
 MOST_POINTS = 50_000
@@ -28,6 +28,8 @@ def check_services(scenario: Scenario, document: Document) -> None:
                 path, f"the service {name!r} neither reads nor writes a store", "write reads: or writes:", key=True
             )
         _check_reads(service, (*path, "reads"), document)
+        if service.batch is not None:
+            _check_batch(service, service.batch, (*path, "batch"), document)
         if service.read_only and not (service.reads and service.writes):
             message = "read-only is a state of a service that reads and writes"
             document.add((*path, "read_only"), message, "leave it out, or write reads: and writes:", key=True)
@@ -54,6 +56,14 @@ def _check_reads(service: Service, path: Path, document: Document) -> None:
     if len(looked_into) > 1:
         message = f"the service looks into two stores: {', '.join(looked_into)}"
         document.add((*path, looked_into[1]), message, "keep primary_for at one of them")
+
+
+def _check_batch(service: Service, batch: Batch, path: Path, document: Document) -> None:
+    if service.writes is None:
+        document.add(path, "a service that writes nothing has no job beside a writer", "leave it out", key=True)
+    elif batch.takes >= batch.every:
+        message = f"a run of {write(batch.takes, 'duration')} is not through before the next is due"
+        document.add((*path, "takes"), message, "lower it, or raise every")
 
 
 def _check_retries(service: Service, rule: Retries, path: Path, document: Document) -> None:

@@ -58,6 +58,20 @@ class ScaledDown(Rollout):
     )
 
 
+class Batch(Model):
+    """A job that a service runs now and then, meant to run once."""
+
+    every: Seconds = Field(gt=0, description="Interval at which a run is due, at the same instant in every region.")
+    takes: Seconds = Field(gt=0, description="How long a run writes.")
+    leader: Literal["writer", "nobody"] = Field(
+        default="writer",
+        description="Who runs it: the region whose own database takes writes, or every one that reaches a primary.",
+    )
+    catches_up: Flag = Field(
+        default=False, description="A run that nobody did, or that was broken off, is made up for before the next."
+    )
+
+
 class Service(Model):
     """A program that runs in regions and reads and writes stores."""
 
@@ -68,6 +82,7 @@ class Service(Model):
         default=False,
         description="While it cannot write it goes on reading, and says so: a state between served and down.",
     )
+    batch: Batch | None = Field(default=None, description="A job that it runs now and then; none: no job.")
     retries: Retries | None = Field(
         default=None, description="When clients try writes again whose outcome they do not know; none: not counted."
     )

@@ -29,6 +29,7 @@ def check_measured(scenario: Scenario, traces: list[Trace], seed: int) -> None:
     check_reconciled(traces, found)
     check_readings(scenario, traces, found)
     check_states(scenario, found)
+    check_batches(scenario, found)
     check_phases(found)
     check_recovery(scenario, traces, found)
 
@@ -128,6 +129,20 @@ def check_states(scenario: Scenario, found: Measures) -> None:
         assert np.all(down <= np.minimum(reads, writes) + 1e-6)
         # Writes are not served in what is read-only and in what is down, and nowhere else.
         np.testing.assert_allclose(part + down, writes, rtol=0, atol=1e-6)
+
+
+def check_batches(scenario: Scenario, found: Measures) -> None:
+    """A run is missed, or late, or neither; none is done late by who does not make up for it."""
+    rule = scenario.services["orders"].batch
+    if rule is None:
+        return
+    due, missed, late, doubled = (
+        found.values[f"{name}_runs{{service=orders}}"] for name in ("due", "missed", "late", "doubled")
+    )
+    np.testing.assert_array_equal(due, round(scenario.horizon / rule.every))
+    assert np.all(missed + late <= due)
+    assert np.all(doubled <= due)
+    assert rule.catches_up or not late.any()
 
 
 def check_phases(found: Measures) -> None:

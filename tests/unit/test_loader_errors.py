@@ -328,6 +328,20 @@ BROKEN = [
         "write reads.primary_for there",
     ),
     (
+        "orders: {writes: orders-db}",
+        "orders: {writes: orders-db, batch: {every: 5min, takes: 5min}}",
+        "services.orders.batch.takes",
+        "a run of 5min is not through before the next is due",
+        "raise every",
+    ),
+    (
+        "{reads: {orders-db: nearest}}",
+        "{reads: {orders-db: nearest}, batch: {every: 5min, takes: 1min}}",
+        "services.storefront.batch",
+        "writes nothing",
+        "leave it out",
+    ),
+    (
         "{reads: {orders-db: nearest}}",
         "{reads: {orders-db: nearest}, read_only: true}",
         "services.storefront.read_only",
