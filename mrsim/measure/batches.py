@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mrsim.measure.bins import acknowledging
 from mrsim.scenario.places import region_of
 from mrsim.spans import intersect
 from mrsim.trace import INF, NO_EVENT
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from mrsim.routes import Routes
     from mrsim.scenario.services import Batch
     from mrsim.spans import Interval
+    from mrsim.trace import AckSpan
 
 Run = tuple[float, float]
 """When a run started and when whoever ran it could no longer write."""
@@ -68,7 +68,7 @@ class _Runners:
                 else:
                     led = [(since_s, until_s, NO_EVENT) for since_s, until_s, target in answers if target == node]
                     ways = intersect(intersect(led, serves), routes.link(region, node)[trial])
-                self._able.append(intersect(acknowledging(spans), ways))
+                self._able.append(intersect(_able(spans, routes.readable(store, node)[trial]), ways))
 
     def at(self, at_s: float) -> list[Run]:
         """Return who starts a run that is due."""
@@ -80,3 +80,19 @@ class _Runners:
         since_s = max((until_s for _, until_s in broken), default=at_s)
         able = [(max(start, since_s), end) for ways in self._able for start, end, _ in ways]
         return any(start < at_s + rule.every and end - start >= rule.takes for start, end in able)
+
+
+def _able(spans: list[AckSpan], alive: Sequence[Interval]) -> tuple[Interval, ...]:
+    """Return when a node took writes; commits that only waited for standbys held a run up and did not break it off."""
+    found: list[Interval] = []
+    last: AckSpan | None = None
+    for span in spans:
+        if span.acked_until_s <= span.start_s:
+            continue
+        went_on = last is not None and last.history == span.history
+        if went_on and any(start <= found[-1][1] and span.start_s <= end for start, end, _ in alive):
+            found[-1] = (found[-1][0], span.acked_until_s, NO_EVENT)
+        else:
+            found.append((span.start_s, span.acked_until_s, NO_EVENT))
+        last = span
+    return tuple(found)

@@ -151,10 +151,12 @@ class Doubt:
                 if b.start_s >= cut_s or slab.open_from_s[row] >= cut_s:
                     continue
                 window_s = self._window_s(slab.cohort, slab.regions[trial], b.node, trial, cut_s)
-                if window_s > 0.0 and b.end_s > cut_s - window_s:
+                if window_s > 0.0 and float(slab.end_s[row].max()) > cut_s - window_s:
+                    # The way ended with this cut: those before it were over by then, and later ones find it closed.
                     rows.append(row)
                     froms.append(cut_s - window_s)
                     untils.append(cut_s)
+                    break
         if not rows:
             return
         some = np.array(rows)
@@ -253,10 +255,11 @@ class Doubt:
 
 
 def _lost_cuts_s(routes: Routes, trace: Trace) -> list[float]:
-    """Return when faults of a trial cut paths and what was on them died."""
+    """Return when faults of a trial cut paths and what was on them died, ascending."""
     faults = routes.scenario.faults
-    return [
+    cuts = {
         trace.events[event].at_s
         for fault, event in zip(faults, trace.fault_events, strict=False)
         if event != NO_EVENT and getattr(fault, "in_flight", "") == "lost"
-    ]
+    }
+    return sorted(cuts)

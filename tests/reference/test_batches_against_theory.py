@@ -95,3 +95,14 @@ def test_two_leaders_run_it_twice() -> None:
 def test_without_a_leader_every_region_runs_it() -> None:
     _, found = run(", leader: nobody", fault="")
     np.testing.assert_array_equal(found["doubled_runs"], found["due_runs"])
+
+
+def test_a_stall_of_the_commit_rule_breaks_no_run_off() -> None:
+    """All commits wait for a standby that is silent for a minute; whoever runs meanwhile waits with them."""
+    text = TEXT.format(more="", delay="4min", fault=CUT.replace("10min", "15s"))
+    text = text.replace("    endpoint:", "    commit: {any: 1, of: [b]}\n    endpoint:")
+    scenario = loads(text)
+    traces = Simulator(scenario).run_chunk(7, 0, 20)
+    assert all(len(trace.stores["db"].acks["db@a"]) > 1 for trace in traces)
+    found = measure(scenario, Population(scenario), traces, Draws(7, 0, 20)).values
+    assert not found["missed_runs{service=billing}"].any()

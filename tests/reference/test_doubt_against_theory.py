@@ -128,3 +128,13 @@ def test_a_commit_that_waits_for_a_standby_is_answered_late_or_done_twice(waits_
     found = outcomes(measure(scenario, Population(scenario), traces, Draws(7, 0, 2)))
     assert found["late_answers" if answered else "double_effects"] == 1000.0
     assert sum(found[name] for name in OUTCOMES) == 1000.0
+
+
+def test_every_cut_of_a_path_that_flaps_has_its_own_lost_answers() -> None:
+    """Two cuts of a minute each: answers of half a last mile die with each, and all are tried again and told."""
+    cut = "{{kind: partition, between: [users], and: [a], at: {at}, lasts: 1min, in_flight: lost}}"
+    both = ", ".join(cut.format(at=at) for at in ("501s", "701s"))
+    found = outcomes(measured(commit="async", fault=both))
+    # The database lives on: what it flushed during a cut was answered into it.
+    assert found["unanswered_writes"] == about(2.0 * (LAST_MILE_S / 2 + LOCAL_S))
+    assert found["double_effects"] == found["unanswered_writes"]
