@@ -175,6 +175,20 @@ _SNAPSHOTS = (
 )
 _BOOKSTORE = (
     Row(
+        "active-passive/slots-fill-disk",
+        _OUT,
+        _writes("shop"),
+        None,
+        Band("until somebody drops the slot: 20 to 60 min, and a start", 1200.0, 3665.0),
+    ),
+    Row(
+        "active-passive/slots-limited",
+        "share of writes that fail",
+        ("unavailability{service=shop, op=write}",),
+        None,
+        Band("none: the slot is given up, not the primary", 0.0, 0.0),
+    ),
+    Row(
         "active-passive/bookstore-migration",
         _LOSS,
         ("rpo{store=orders-db}",),

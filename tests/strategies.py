@@ -240,6 +240,12 @@ def _store(draw: st.DrawFn, regions: tuple[str, ...], zones: dict[str, list[str]
         store["objects"] = objects
     if all(isinstance(item, dict) and item.get("via") in ("objects", "snapshot") for item in listed) or objects:
         store["wal"].pop("bulk", None)
+    if (
+        any(isinstance(item, str) or item.get("via", "stream") == "stream" for item in listed)
+        and draw(st.integers(0, 4)) == 0
+    ):
+        limit = draw(st.sampled_from(["disk", "max_slot_wal_keep_size"]))
+        store["slots"] = {limit: "20MB", "makes_room": "1min..5min", "reclone": draw(durations(5, 120))}
     if draw(st.booleans()):
         store["product"] = "cloudnative-pg"
     if standbys and draw(st.sampled_from([True] * 9 + [False])):

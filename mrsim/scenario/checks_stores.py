@@ -9,7 +9,7 @@ from mrsim.scenario.control import DecideLease, Detect, Failover, InRegion
 from mrsim.scenario.document import Document, Path, nearest
 from mrsim.scenario.model import Scenario
 from mrsim.scenario.places import is_lost_with, region_of
-from mrsim.scenario.stores import Store
+from mrsim.scenario.stores import Slots, Store
 from mrsim.units import write
 
 
@@ -28,6 +28,8 @@ def check_store(store: Store, path: Path, scenario: Scenario, document: Document
     elif store.wal.bulk is not None and store.objects is not None:
         message = "objects are copied one by one, and a bulk load is none: both at once are not modelled"
         document.add((*path, "wal", "bulk"), message, "leave one of them out", key=True)
+    if store.slots is not None:
+        _check_slots(store, store.slots, (*path, "slots"), document)
     if not any(service.writes == path[-1] for service in scenario.services.values()):
         hint = f"write services: {{orders: {{writes: {path[-1]}}}}}"
         document.add(path, f"no service writes to {path[-1]!r}", hint, key=True)
@@ -97,6 +99,18 @@ def _check_archive(store: Store, path: Path, document: Document) -> None:
     elif store.objects is not None and not isfinite(store.objects.lag.mean()):
         message = "a lag without a mean would leave ever more objects waiting"
         document.add((*path, "objects", "lag"), message, "a pareto needs a shape above 1")
+
+
+def _check_slots(store: Store, slots: Slots, path: Path, document: Document) -> None:
+    if all(standby.via != "stream" for standby in store.standbys):
+        message = "no standby streams: there are no slots"
+        document.add(path, message, "let a standby stream, or leave slots out", key=True)
+    if slots.disk is None and slots.max_slot_wal_keep_size is None:
+        message = "neither a disk nor a limit is given: nothing ever ends"
+        document.add(path, message, "write disk: 50GB, or max_slot_wal_keep_size: 20GB", key=True)
+    elif slots.disk is not None and slots.disk <= (slots.max_slot_wal_keep_size or 0.0):
+        message = "the disk is full before the limit is reached: it has no effect"
+        document.add((*path, "max_slot_wal_keep_size"), message, "lower it, or raise disk", key=True)
 
 
 def _cyclic(region: str, sources: dict[str, str | None]) -> bool:

@@ -29,6 +29,9 @@ def resolve_store(store: dict[str, Any], path: Path, state: Resolving) -> None:
     snapshots = state.section(store, "snapshots")
     if snapshots is not None:
         state.default(snapshots, (*path, "snapshots"), "snapshots-defaults")
+    slots = state.section(store, "slots")
+    if slots is not None:
+        state.default(slots, (*path, "slots"), "slots-defaults")
     objects = state.section(store, "objects")
     if objects is not None:
         state.default(objects, (*path, "objects"), "objects-defaults")

@@ -35,6 +35,7 @@ DEFAULTS: dict[str, tuple[str, ...]] = {
     "Archive": ("archive-defaults",),
     "Snapshots": ("snapshots-defaults",),
     "Objects": ("objects-defaults",),
+    "Slots": ("slots-defaults",),
     "Record": ("anycast-defaults",),
     "ShiftBack": ("shift-back-defaults",),
     "CommitRule": ("commit-defaults",),

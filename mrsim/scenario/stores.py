@@ -91,6 +91,21 @@ class Replication(Model):
     )
 
 
+class Slots(Model):
+    """WAL that a primary keeps for standbys that are away."""
+
+    disk: Bytes | None = Field(
+        default=None, gt=0, description="Room for it on the primary; full, the primary goes down. None: without end."
+    )
+    max_slot_wal_keep_size: Bytes | None = Field(
+        default=None, gt=0, description="A standby that lacks more is given up, and made anew. None: never."
+    )
+    makes_room: SecondsDist = Field(
+        description="From a full disk to somebody dropping the slots of absent standbys, so that the primary can start."
+    )
+    reclone: SecondsDist = Field(description="Making a standby anew once it reaches its primary.")
+
+
 class Archive(Model):
     """Where a primary ships its WAL, segment by segment."""
 
@@ -140,6 +155,7 @@ class Store(Model):
     endpoint: Endpoint = Field(description="How services find the primary.")
     wal: Wal = Field(description="What the primary writes.")
     replication: Replication = Field(description="Timers and speeds of streaming replication.")
+    slots: Slots | None = Field(default=None, description="Limits of what a primary keeps for absent standbys.")
     archive: Archive | None = Field(default=None, description="WAL archive; standbys use it by via: archive.")
     snapshots: Snapshots | None = Field(default=None, description="Snapshots; standbys use them by via: snapshot.")
     objects: Objects | None = Field(default=None, description="Copies of objects; standbys use them by via: objects.")

@@ -221,7 +221,7 @@ class LeaseControl:
         if not self._held or self._holder is not holder or not self._renewing or holder.running:
             return
         now, limit = self._world.now, since_s + self._lease.start_timeout
-        if holder.fenced or not holder.process_up:
+        if not holder.may_run:
             self._release(cause, "its database could not be started", since_s - self._lease.loop_wait)
         elif now < limit or not eligible(self._database, self._lease, self._contenders(), now):
             self._reviving = True

@@ -23,8 +23,8 @@ class Upstream:
     the path is whole; ``cut_s`` is when it last stopped, and ``dropped_s`` when the primary takes a connection that
     stopped for gone. ``streaming`` once everything has been sent over this connection, as the primary's walsender is
     then, and ``level`` once everything has been sent since it last flowed again, at the event ``event``. ``closed`` if
-    the standby's process has ended or has given the connection up. ``attempt`` counts the breaks, so that a late
-    attempt to resume can tell that it is stale.
+    the standby's process has ended or has given the connection up, ``lost`` if WAL that it needs is gone. ``attempt``
+    counts the breaks, so that a late attempt to resume can tell that it is stale.
 
     References
     ----------
@@ -42,6 +42,7 @@ class Upstream:
         "flowing",
         "level",
         "leveling",
+        "lost",
         "source",
         "stream",
         "streaming",
@@ -59,6 +60,7 @@ class Upstream:
         self.leveling: Timer | None = None
         self.event = NO_EVENT
         self.closed = False
+        self.lost = False
         self.cut_s = -INF
         self.dropped_s = -INF
         self.attempt = 0
@@ -106,6 +108,7 @@ class Node:
         "agent_alive",
         "blocked",
         "copied",
+        "disk_full",
         "draining",
         "fenced",
         "history",
@@ -134,6 +137,7 @@ class Node:
         self.region = region
         self.running = True
         self.process_up = True
+        self.disk_full = False
         self.agent_alive = True
         self.host_up = True
         self.made = True
@@ -155,6 +159,11 @@ class Node:
         self.told_s = -INF
         self.stalled: AckSpan | None = None
         self.reads = Signal()
+
+    @property
+    def may_run(self) -> bool:
+        """Whether its process could be started, if its host is there."""
+        return self.process_up and not self.fenced and not self.disk_full
 
     @property
     def forks_s(self) -> float:

@@ -88,7 +88,7 @@ class Returns:
     def restart(self, region: str, cause: int) -> None:
         """Start a node's database again, if its host is there, its process may run, and nobody has fenced it."""
         node = self._database.nodes[region]
-        if node.running or node.fenced or not node.process_up or not self._network.alive(region):
+        if node.running or not node.may_run or not self._network.alive(region):
             return
         self._later(node, "start", cause, self._start)
 
@@ -106,7 +106,7 @@ class Returns:
         self._world.at(self._world.now + wait, DATABASE, f"{node.name}/{name}", lambda: action(node, cause))
 
     def _start(self, node: Node, cause: int) -> None:
-        if node.running or node.fenced or not node.process_up or not self._network.alive(node.region):
+        if node.running or not node.may_run or not self._network.alive(node.region):
             return
         if self._leased and not node.agent_alive:
             # Under a lease it is the agent that starts the database.

@@ -164,7 +164,7 @@ class Streaming:
         node.upstream = upstream = Upstream(primary, stream)
         if self._synchronous and copied_s is None:
             upstream.streaming = upstream.level = stream.level_s(self._world.horizon_s) <= now
-        if self._whole(node, upstream):
+        if self.whole(node, upstream):
             node.history = primary.history
             return True
         stream.broken(now, in_flight_lost=True)
@@ -212,10 +212,10 @@ class Streaming:
                 stalled = node.region in self._stalls
                 self._feeders[node.region].follow(node, upstream, stalled=stalled, cause=cause)
                 continue
-            whole = self._whole(node, upstream)
+            whole = self.whole(node, upstream)
             if upstream.flowing and not whole:
                 self._break(node, cause, in_flight_lost=self._network.last_in_flight_lost)
-            elif not upstream.flowing and whole and not upstream.whole:
+            elif not upstream.flowing and whole and not upstream.whole and not upstream.lost:
                 self._resume_later(node, upstream, cause)
             elif upstream.flowing:
                 upstream.stream.repath(self._world.now, *self._path(upstream.source, node))
@@ -242,7 +242,8 @@ class Streaming:
             sum(self._network.one_way_s(a, b) for a, b in hops) + self._remote_flush_s * (len(hops) - 1),
         )
 
-    def _whole(self, node: Node, upstream: Upstream) -> bool:
+    def whole(self, node: Node, upstream: Upstream) -> bool:
+        """Return whether WAL can flow from a primary to a standby."""
         source = upstream.source
         if node.region in self._stalls or not node.running or not source.running or source.role != "primary":
             return False
@@ -376,8 +377,8 @@ class Streaming:
         )
 
     def _resume(self, node: Node, upstream: Upstream, attempt: int, cause: int, *, fresh: bool) -> None:
-        stale = node.upstream is not upstream or upstream.attempt != attempt or upstream.flowing
-        if stale or isinstance(upstream.stream, Feed) or not self._whole(node, upstream):
+        stale = node.upstream is not upstream or upstream.attempt != attempt or upstream.flowing or upstream.lost
+        if stale or isinstance(upstream.stream, Feed) or not self.whole(node, upstream):
             return
         if not upstream.began:
             upstream.began = True

@@ -17,6 +17,7 @@ from mrsim.sim.looks import at_once, look_at_node
 from mrsim.sim.reconcile import Reconciliation
 from mrsim.sim.returns import Returns
 from mrsim.sim.selfcheck import IsolationCheck
+from mrsim.sim.slots import Slotted
 from mrsim.sim.switchover import Switchovers
 from mrsim.sim.world import ROUTING
 from mrsim.trace import INF, NO_EVENT
@@ -128,6 +129,10 @@ class Wiring:
         self.clusters = self._manage(store.in_region) if store.in_region is not None else _NO_CLUSTERS
         self.returns = self._control(store.failover)
         self.reconciliation = self._reconcile(store.failover)
+        if store.slots is not None:
+            slots = Slotted(world, store, store.slots, database, self.returns)
+            network.listen(slots.on_network)
+            database.listen(slots.look)
 
     def close(self) -> None:
         """Forget who listens."""
