@@ -213,6 +213,12 @@ _BOOKSTORE = (
         Band("a burst of 64 Mbit/s leaves a path of 40 Mbit/s up to 78 s later", 0.0, 80.0),
         note="one incident in ten falls into a burst or the time after it",
     ),
+    Row(
+        "active-passive/bookstore-worker-relocation",
+        "pause of payments, 90 % of the work",
+        _writes("payments-worker"),
+        _minutes("less than 10 min for writers, and minutes for the worker", 0, 15),
+    ),
     Row("active-passive/bookstore-primary-crash", _OUT, _writes("orders"), Band("10 to 30 s", 5.0, 30.0)),
     Row(
         "active-passive/bookstore-node-loss",

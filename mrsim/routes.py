@@ -27,6 +27,7 @@ from mrsim.slabs import (
     Piece,
     Pieces,
     Slab,
+    moves,
     padded,
     padded_changes,
     segments,
@@ -69,6 +70,7 @@ class Routes:
         self.count = len(traces)
         self._records = {service: name for name, record in reversed(scenario.dns.items()) for service in record.serves}
         self._answers: dict[tuple[str, str], tuple[Changes, Floats]] = {}
+        self._workers: dict[tuple[str, str, bool], tuple[Changes, Floats]] = {}
         self._endpoints: dict[tuple[str, tuple[str, ...]], Changes] = {}
         self._instances: dict[tuple[str, str], list[tuple[Changes, tuple[Floats, Floats]]]] = {}
         self._paths: dict[tuple[str, str, str], list[tuple[Interval, ...]]] = {}
@@ -83,7 +85,12 @@ class Routes:
     # -- what clients and instances believe ------------------------------------------------------------------------
 
     def answers(self, service: str, cohort: str) -> tuple[Changes, Floats]:
-        """Return the answers to a cohort, and when each point follows each change: (trials, changes, points)."""
+        """Return the answers to a cohort, and when each point follows each change: (trials, changes, points).
+
+        Work that no record leads to is done where the workers run; of several regions, where they came last.
+        """
+        if self.scenario.services[service].is_worker:
+            return self._work(service, cohort, latest=True)
         record = self._records.get(service, "")
         key = (record, cohort)
         found = self._answers.get(key)
@@ -103,6 +110,34 @@ class Routes:
         if found is not None and found.converges is not None:
             return moved_s(self.phases, cohort, changes.changes_s, found.converges, outages)
         return seen_s(self.phases, cohort, changes.changes_s, found.ttl if found is not None else 0.0, outages)
+
+    def _work(self, service: str, cohort: str, *, latest: bool) -> tuple[Changes, Floats]:
+        key = (service, cohort, latest)
+        found = self._workers.get(key)
+        if found is None:
+            rows = [
+                moves({region: spans for (name, region), spans in trace.serving.items() if name == service}, latest)
+                for trace in self.traces
+            ]
+            changes = padded_changes(rows)
+            shape = (*changes.changes_s.shape, self.population.cohorts[cohort].points)
+            found = self._workers[key] = (changes, np.broadcast_to(changes.changes_s[:, :, None], shape))
+        return found
+
+    def _shifts(self, service: str, cohort: str) -> Iterator[tuple[Changes, Floats, Bools | None]]:
+        """Yield where workers work, when, and whose work that is; None: all of it.
+
+        Where workers run in two regions at once (one of them cut off, and told so by nobody), each does half the work.
+        """
+        changes, at_s = self._work(service, cohort, latest=True)
+        earlier, before_s = self._work(service, cohort, latest=False)
+        if earlier.targets == changes.targets and np.array_equal(earlier.changes_s, changes.changes_s):
+            yield changes, at_s, None
+            return
+        odd = np.arange(self.population.cohorts[cohort].points) % 2 == 1
+        whose = np.broadcast_to(odd, (self.count, len(odd)))
+        yield earlier, before_s, whose
+        yield changes, at_s, ~whose
 
     def _outages(self, cohort: str, changes: Changes) -> list[Floats] | None:
         """Per change: when the front door of the region left behind is silent; only pools ask."""
@@ -160,10 +195,11 @@ class Routes:
         return self._paths[key]
 
     def serving(self, service: str, region: str) -> list[tuple[Interval, ...]]:
-        """Return, per trial, when the service's instances served in the region."""
+        """Return, per trial, when the service's instances served in the region: always if that is not in the trace."""
         key = ("serves", service, region)
         if key not in self._paths:
-            self._paths[key] = [_of(trace.serving.get((service, region))) for trace in self.traces]
+            nothing: list[Span] | None = [] if self.scenario.services[service].is_worker else None
+            self._paths[key] = [_of(trace.serving.get((service, region), nothing)) for trace in self.traces]
         return self._paths[key]
 
     def readable(self, store: str, node: str) -> list[tuple[Interval, ...]]:
@@ -262,6 +298,11 @@ class Routes:
 
     def regions(self, service: str, cohort: str) -> Iterator[tuple[Layer, tuple[str, ...], Bools | None]]:
         """Yield stretches between changes, the region of each trial, and whose it is if not that of all points."""
+        if self.scenario.services[service].is_worker:
+            for changes, seen, whose in self._shifts(service, cohort):
+                for layer, answered in segments(changes, seen, seen):
+                    yield layer, answered, whose
+            return
         changes, seen = self.answers(service, cohort)
         record = self._records.get(service, "")
         if not record or self.scenario.dns[record].policy != "weighted":
@@ -277,9 +318,10 @@ class Routes:
         """When requests of a cohort get through a region's front door to instances and, for reads, to a copy."""
         if not region:
             return nowhere(self.count)
-        path, serves = self._whole("front", cohort, region), self._whole("serves", service, region)
-        if not serves.always:
-            path = meet(path, serves)
+        path = self._whole("serves", service, region)
+        if not self.scenario.services[service].is_worker:
+            front = self._whole("front", cohort, region)
+            path = front if path.always else meet(front, path)
         return meet(path, self._whole("nearest", service, region)) if reading else path
 
     def _pack(self, served: Ranges, regions: tuple[str, ...], since_s: Floats) -> Packed:

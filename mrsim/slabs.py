@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from mrsim.trace import INF, NO_EVENT, Change
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from mrsim.trace import Trace
+    from mrsim.trace import Span, Trace
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
@@ -105,6 +105,38 @@ class Packed:
     event: Ints
     label: Ints
     errors: Floats | None
+
+
+def moves(spans: Mapping[str, Sequence[Span]], latest: bool) -> list[Change]:
+    """Return where work was done in one trial, of places that worked at some times: the answers of an authority.
+
+    Parameters
+    ----------
+    spans
+        When each place worked; one of them does from the start.
+    latest
+        Of several places that work at once, whether that counts which began last, or that which began first.
+    """
+    turns = sorted({span.start_s for each in spans.values() for span in each if span.end_s > span.start_s})
+    ends = {span.end_s for each in spans.values() for span in each if -INF < span.end_s < INF}
+    found: list[Change] = []
+    for at_s in sorted({*turns, *ends}):
+        working = [(span.start_s, place, span) for place, each in spans.items() for span in each if _holds(span, at_s)]
+        if not working:
+            continue
+        _, place, span = max(working, key=_place) if latest else min(working, key=_place)
+        if not found or found[-1].target != place:
+            ended = [one.ended_by for each in spans.values() for one in each if one.end_s == at_s]
+            found.append(Change(at_s, place, span.began_by if span.start_s == at_s or not ended else ended[0]))
+    return found
+
+
+def _holds(span: Span, at_s: float) -> bool:
+    return span.start_s <= at_s < span.end_s
+
+
+def _place(item: tuple[float, str, Span]) -> tuple[float, str]:
+    return item[:2]
 
 
 def padded_changes(answers: Sequence[Sequence[Change]]) -> Changes:

@@ -317,6 +317,12 @@ def _scaled_down(draw: st.DrawFn, regions: tuple[str, ...], store: Data, record:
     }
 
 
+def _worker(draw: st.DrawFn) -> Data:
+    """Return a service that runs beside the primary and follows it."""
+    relocates = {"schedule": "5s", "pull": draw(st.sampled_from(["0s", "5s..60s"])), "start": draw(durations(0.1, 20))}
+    return {"writes": STORE, "runs_in": "writer", "relocates": relocates}
+
+
 def _record(draw: st.DrawFn, regions: tuple[str, ...]) -> Data:
     policy = draw(st.sampled_from(["latency", "failover", "latency", "failover", "anycast", "weighted"]))
     record: Data = {"serves": ["orders"], "policy": policy, "regions": list(regions)}
@@ -397,8 +403,8 @@ def scenario_data(draw: st.DrawFn, *, with_faults: bool = True) -> Data:
     """Return a scenario as plain data, as a file would hold it.
 
     One store named ``db`` in one to four regions, one of them with zones or not, any way of failing over, a service
-    that may be scaled down in some regions, a record, one or two cohorts, a witness, a control point outside every
-    region, and one to three faults that may overlap (or none).
+    that may be scaled down in some regions, perhaps workers beside the primary, a record, one or two cohorts, a
+    witness, a control point outside every region, and one to three faults that may overlap (or none).
     """
     regions = REGIONS[: draw(st.sampled_from([3, 2, 3, 4, 3, 2, 4, 3, 2, 4, 3, 1]))]
     home = draw(st.sampled_from(regions))
@@ -420,6 +426,9 @@ def scenario_data(draw: st.DrawFn, *, with_faults: bool = True) -> Data:
     scaled_down = _scaled_down(draw, regions, store, record)
     if scaled_down is not None:
         service["scaled_down"] = scaled_down
+    services = {"orders": service}
+    if draw(st.sampled_from([True, False, False])):
+        services["worker"] = _worker(draw)
     return {
         "name": "generated",
         "horizon": draw(st.sampled_from(["40min", "2h"])),
@@ -429,7 +438,7 @@ def scenario_data(draw: st.DrawFn, *, with_faults: bool = True) -> Data:
         "witnesses": {WITNESS: {"rtt": "15ms"}},
         "control_points": {"cloud-api": {}},
         "stores": {STORE: store},
-        "services": {"orders": service},
+        "services": services,
         "dns": {"shop": record},
         "clients": clients,
         "faults": _faults(draw, regions, store) if with_faults else [],

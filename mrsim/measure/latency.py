@@ -50,7 +50,7 @@ def commit_wait_s(scenario: Scenario, store: Store, primary: str) -> float:
 
 def put_latency(measures: Measures, scenario: Scenario, service: str, routes: Routes) -> None:
     """Add the mean latency of a service's writes before any change, per cohort and over all."""
-    written = scenario.services[service].writes
+    written, is_worker = scenario.services[service].writes, scenario.services[service].is_worker
     if written is None:
         return
     store = scenario.stores[written]
@@ -61,7 +61,9 @@ def put_latency(measures: Measures, scenario: Scenario, service: str, routes: Ro
     for name, cohort in routes.population.cohorts.items():
         changes, _ = routes.answers(service, name)
         known = {
-            region: paths.path_s(cohort.near, region, last_miles=1) + paths.path_s(region, home) + wait
+            region: (0.0 if is_worker else paths.path_s(cohort.near, region, last_miles=1))
+            + paths.path_s(region, home)
+            + wait
             for region in scenario.regions
         }
         columns[name] = np.array(

@@ -145,6 +145,9 @@ def _reachable(routes: Routes, trial: int, services: Sequence[str], node: str) -
     for service in services:
         for region in filter(routes.scenario.services[service].may_serve, routes.scenario.regions):
             inside = intersect(routes.serving(service, region)[trial], routes.link(region, node)[trial])
+            if routes.scenario.services[service].is_worker:
+                found.append(inside)
+                continue
             found += [intersect(routes.front(cohort, region)[trial], inside) for cohort in cohorts]
     return unite(found) if found else ()
 

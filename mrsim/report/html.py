@@ -23,6 +23,7 @@ from mrsim.scenario.places import region_of
 
 if TYPE_CHECKING:
     from mrsim.scenario.model import Scenario
+    from mrsim.scenario.services import Service
     from mrsim.study.results import Results
     from mrsim.study.verdict import Check
     from mrsim.trace import Trace
@@ -136,13 +137,18 @@ def _topology(scenario: Scenario) -> str:
         services = [
             name if service.serves_at_first(region) else f"{name} (scaled down)"
             for name, service in scenario.services.items()
-            if service.may_serve(region)
+            if (region == _home(scenario, service) if service.is_worker else service.may_serve(region))
         ]
         people = [
             f"{name} ({share(cohort.share)})" for name, cohort in scenario.clients.items() if cohort.near == region
         ]
         rows.append(tuple(escape(text) for text in (region, ", ".join(nodes), ", ".join(services), ", ".join(people))))
     return table("", ("region", "database nodes", "services", "clients near"), rows)
+
+
+def _home(scenario: Scenario, service: Service) -> str | None:
+    """Return the region of the primary that a service goes with."""
+    return region_of(scenario, scenario.stores[service.follows].primary)
 
 
 def title(name: str, more: str) -> str:

@@ -13,6 +13,9 @@ def check_tier(scenario: Scenario, document: Document) -> None:
     """Note what cannot be meant of services that do not serve everywhere at first."""
     for name, service in scenario.services.items():
         path: Path = ("services", name, "scaled_down")
+        if service.is_worker:
+            _check_worker(name, service, path[:-1], scenario, document)
+            continue
         if service.scaled_down is None:
             continue
         before = len(document.problems)
@@ -21,6 +24,19 @@ def check_tier(scenario: Scenario, document: Document) -> None:
             _check_start(name, service, service.scaled_down, path, scenario, document)
     for name, record in scenario.dns.items():
         _check_record(record, ("dns", name), scenario, document)
+
+
+def _check_worker(name: str, service: Service, path: Path, scenario: Scenario, document: Document) -> None:
+    if service.scaled_down is not None:
+        message = "a worker runs beside the primary and nowhere else: it is scaled down everywhere else already"
+        document.add((*path, "scaled_down"), message, "leave it out", key=True)
+    if service.retries is not None:
+        message = "nobody calls a worker, so nobody tries again"
+        document.add((*path, "retries"), message, "leave it out", key=True)
+    for record, body in scenario.dns.items():
+        if name in body.serves:
+            message = f"{name!r} runs beside the primary: no people are sent there"
+            document.add(("dns", record, "serves"), message, "leave it out, or name the regions that it runs in")
 
 
 def _check_regions(service: Service, rule: ScaledDown, path: Path, scenario: Scenario, document: Document) -> None:
@@ -52,8 +68,7 @@ def _check_start(
         message = f"{service.follows} fails over by a lease: nobody decides before the promotion"
         document.add(at, message, "write starts_when: promoted")
     elif rule.starts_when == "promoted":
-        nodes = [store.primary, *(standby.region for standby in store.standbys)]
-        homes = {region_of(scenario, node) for node in nodes}
+        homes = {region_of(scenario, site) for site in store.sites}
         for index, region in enumerate(rule.regions):
             if region not in homes:
                 message = f"{service.follows} has no node in {region!r}: a promotion would never start it there"

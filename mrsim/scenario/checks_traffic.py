@@ -37,6 +37,8 @@ def check_services(scenario: Scenario, document: Document) -> None:
             _check_retries(service, service.retries, (*path, "retries"), document)
         if len(set(service.runs_in)) < len(service.runs_in):
             document.add((*path, "runs_in"), "a region is named twice", "keep one")
+        if service.is_worker:
+            continue
         records = [record for record, body in scenario.dns.items() if name in body.serves]
         if not records and scenario.clients:
             hint = f"write dns: {{shop: {{serves: [{name}], policy: latency, ttl: 60s}}}}"

@@ -15,6 +15,9 @@ from mrsim.scenario.resolve_network import resolve_network
 from mrsim.scenario.resolve_stores import resolve_store
 from mrsim.scenario.resolving import Resolving
 
+WRITER = "writer"
+"""Written for the regions of a service that runs beside the primary."""
+
 ONLY_RESOLVED = ("horizon_explicit", "assumptions", "path")
 """Keys of the resolved scenario that nobody writes."""
 ROUTES = ("nearest", "primary")
@@ -83,6 +86,19 @@ def _service(service: dict[str, Any], path: Path, state: Resolving) -> None:
             reads[store] = {"route": written if written in ROUTES else ROUTES[0]}
         elif (section := state.section(reads, store)) is not None and "again_after" in section:
             section.setdefault("primary_for", Resolved(0.0))
+    worker = service.get("runs_in") == WRITER
+    if worker:
+        service["runs_in"] = []
+        service.setdefault("relocates", {})
+    elif isinstance(service.get("runs_in"), str):
+        service["runs_in"] = [service["runs_in"]]
+    relocates = state.section(service, "relocates")
+    if relocates is None:
+        return
+    if not worker:
+        message = "what runs where it is told follows nobody"
+        state.problem((*path, "relocates"), message, f"write runs_in: {WRITER}, or leave it out", key=True)
+    state.default(relocates, (*path, "relocates"), "relocation-defaults")
 
 
 def _record(record: dict[str, Any], path: Path, state: Resolving) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from mrsim.scenario.fields import NAME_PATTERN, QUANTITY
 from mrsim.scenario.loader import library
 from mrsim.scenario.model import Scenario
-from mrsim.scenario.resolve import ROUTES
+from mrsim.scenario.resolve import ROUTES, WRITER
 from mrsim.scenario.schema_values import (
     DEFINITION_OF,
     Schema,
@@ -52,6 +52,7 @@ DEFAULTS: dict[str, tuple[str, ...]] = {
     "InRegion": ("in-region-defaults",),
     "ScaledDown": ("scaled-down-defaults",),
     "Runbook": ("runbook-defaults",),
+    "Relocation": ("relocation-defaults",),
     "SelfCheck": ("self-check-defaults",),
     "HealthCheck": ("health-check-defaults",),
     "Isolation": ("isolation-defaults",),
@@ -225,6 +226,12 @@ def _edit_failover(models: dict[str, Schema]) -> None:
 
 
 def _edit_traffic(models: dict[str, Schema]) -> None:
+    service = models["Service"]["properties"]
+    service["runs_in"] = _either(
+        {"const": WRITER},
+        name_or_names(),
+        description="Regions it runs in, or writer: beside the primary of its store; default: every region.",
+    )
     check = models["HealthCheck"]
     check["properties"]["preset"] = {
         **_presets("health-check"),

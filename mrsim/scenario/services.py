@@ -72,6 +72,10 @@ class Batch(Model):
     )
 
 
+class Relocation(Rollout):
+    """What has to happen in the region of a new primary before workers that run beside the primary work there."""
+
+
 class Service(Model):
     """A program that runs in regions and reads and writes stores."""
 
@@ -89,11 +93,19 @@ class Service(Model):
     scaled_down: ScaledDown | None = Field(
         default=None, description="Regions in which it has to be started first. None: it serves wherever it runs."
     )
+    relocates: Relocation | None = Field(
+        default=None, description="How workers follow the primary; for a service with runs_in: writer."
+    )
 
     @property
     def follows(self) -> str:
         """The store whose failover it goes with: the one that it writes, or else the first that it reads."""
         return self.writes or next(iter(self.reads), "")
+
+    @property
+    def is_worker(self) -> bool:
+        """Whether it runs beside the primary alone and nobody calls it."""
+        return self.relocates is not None
 
     def may_serve(self, region: str) -> bool:
         """Return whether it is meant for a region, now or once it is started there."""

@@ -166,6 +166,11 @@ class Store(Model):
         default=None, description="Between regions if in_region is there. None: nobody promotes anything else."
     )
 
+    @property
+    def sites(self) -> tuple[str, ...]:
+        """Regions and zones of its nodes, the primary's first."""
+        return (self.primary, *(standby.region for standby in self.standbys))
+
     def standby_work_s(self, flush_s: float) -> float:
         """Return what a standby that keeps up does with a commit before it answers, in seconds.
 

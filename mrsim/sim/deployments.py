@@ -1,4 +1,4 @@
-"""A service's instances in one region: scaled down until somebody orders them, then brought up step by step."""
+"""A service's instances in one region: absent until somebody orders them, then brought up step by step."""
 
 from __future__ import annotations
 
@@ -35,6 +35,8 @@ class Deployment:
         How long the steps take.
     on_change
         ``on_change(event, region)`` is called when they begin or cease to serve.
+    there
+        Whether they serve from the start.
     """
 
     def __init__(
@@ -45,6 +47,8 @@ class Deployment:
         region: str,
         rollout: Rollout,
         on_change: Callable[[int, str], None],
+        *,
+        there: bool = False,
     ) -> None:
         self._world = world
         self._network = network
@@ -61,9 +65,11 @@ class Deployment:
         )
         self._timer: Timer | None = None
         self._rounds = 0
-        self.wanted = False
+        self._heard = 0
+        self.wanted = there
         self.signal = Signal()
-        self.signal.set(-INF, on=False)
+        if not there:
+            self.signal.set(-INF, on=False)
 
     @property
     def serving(self) -> bool:
@@ -74,8 +80,20 @@ class Deployment:
         """Bring the instances up; they are wanted from now on."""
         if not self.wanted:
             self.wanted = True
-            event = self._world.emit("scale-up-ordered", self.name, cause, "relocation", "the order has arrived")
+            event = self._world.emit("start-ordered", self.name, cause, "relocation", "the order has arrived")
             self._begin(event)
+
+    def told(self, number: int, wanted: bool, cause: int) -> None:
+        """Take in the declaration of that number whether instances are wanted here; an older one says nothing new."""
+        if number < self._heard:
+            return
+        self._heard = number
+        if wanted:
+            self.order(cause)
+        elif self.wanted:
+            self.wanted = False
+            event = self._world.emit("stopped", self.name, cause, "", "the primary is elsewhere now")
+            self._stop(event)
 
     def on_network(self, touched: frozenset[str], cause: int) -> None:
         """Lose the instances with the region; begin anew when it is back."""
@@ -94,7 +112,7 @@ class Deployment:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-            self._world.emit("scale-up-lost", self.name, cause, "", "what had been started is gone with the region")
+            self._world.emit("start-lost", self.name, cause, "", "what had been started is gone")
         if self.signal.set(self._world.now, on=False, event=cause):
             self._world.stirred += 1
             self._on_change(cause, self.region)

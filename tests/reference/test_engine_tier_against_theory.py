@@ -80,7 +80,7 @@ def test_recovery_is_detection_and_promotion_and_every_stage() -> None:
         assert began - trace.fault_s == pytest.approx(
             when(trace, "verdict-down", "db@us-east") - trace.fault_s + 150.0, abs=0.2
         )
-        at = [when(trace, "scale-up-ordered"), *(when(trace, kind) for kind in STEPS)]
+        at = [when(trace, "start-ordered"), *(when(trace, kind) for kind in STEPS)]
         schedule, pull, start, warm, verify = np.diff(at)
         assert at[0] - began == pytest.approx(0.00025, abs=1e-6)
         assert (pull, warm, verify) == pytest.approx((20.0, 7.0, 30.0))
@@ -106,7 +106,7 @@ def test_the_relocation_is_the_sum_of_its_stages() -> None:
 def test_started_on_the_decision_it_comes_up_beside_the_promotion() -> None:
     """The outage lasts as long as the slower of the two: the promotion takes 100 s, the stages 59 to 207 s."""
     for trace in traces({f"{RULE}.starts_when": "decided"}):
-        decided, ordered = when(trace, "decided"), when(trace, "scale-up-ordered")
+        decided, ordered = when(trace, "decided"), when(trace, "start-ordered")
         assert ordered - decided == pytest.approx(0.0005)
         assert served_from(trace) == [when(trace, "verified")]
     slower = [
@@ -123,7 +123,7 @@ def test_started_by_the_front_it_waits_for_no_database() -> None:
     expected = []
     for trace in traces(changes):
         verdict = when(trace, "verdict-down", "www@us-east")
-        assert when(trace, "scale-up-ordered") - verdict == pytest.approx(0.0005)
+        assert when(trace, "start-ordered") - verdict == pytest.approx(0.0005)
         expected.append(when(trace, "verified") - trace.fault_s)
     assert recovered_s(changes, "read") == pytest.approx(expected, abs=0.01)
 
@@ -155,18 +155,18 @@ def test_an_order_waits_for_a_way() -> None:
     cut = {"kind": "partition", "between": ["operations"], "and": ["us-west"], "at": "1000s", "lasts": "1h"}
     changes = {f"{RULE}.starts_when": "decided", "stores.db.failover.decide.runs_in": "operations"}
     for trace in traces(changes | {"faults[1]": cut | {"in_flight": "lost"}}, 5):
-        decided, ordered = when(trace, "decided"), when(trace, "scale-up-ordered")
+        decided, ordered = when(trace, "decided"), when(trace, "start-ordered")
         assert decided < 1200.0
         assert ordered == pytest.approx(4600.0, abs=0.1)
-        assert trace.events[next(e.cause for e in trace.events if e.kind == "scale-up-ordered")].kind == "fault-ends"
+        assert trace.events[next(e.cause for e in trace.events if e.kind == "start-ordered")].kind == "fault-ends"
 
 
 def test_a_region_that_is_lost_while_it_starts_begins_anew() -> None:
     """Lost for 10 min in the middle of the stages: what had been started is gone, the order is not."""
     lost = {"kind": "region-loss", "region": "us-west", "connections": "hang", "in_flight": "lost"}
     for trace in traces({"faults[1]": lost | {"at": "1230.11s", "lasts": "600s"}}):
-        assert when(trace, "scale-up-ordered") < 1230.11
-        assert when(trace, "scale-up-lost") == pytest.approx(1230.11)
+        assert when(trace, "start-ordered") < 1230.11
+        assert when(trace, "start-lost") == pytest.approx(1230.11)
         (began,) = served_from(trace)
         stages = began - 1830.11
         assert 59.0 <= stages <= 207.0
