@@ -219,6 +219,20 @@ _BOOKSTORE = (
         _writes("payments-worker"),
         _minutes("less than 10 min for writers, and minutes for the worker", 0, 15),
     ),
+    Row(
+        "active-passive/bookstore-management-rebuilt",
+        _OUT,
+        _writes("orders"),
+        _minutes("less than 10 min for writers, a few minutes for a new Argo CD", 0, 10),
+        _minutes("missing it, 8 to 25 min of building, a reconciliation and a TTL", 3, 40),
+        note="the writer's endpoint is moved by a commit, which nobody applies before that",
+    ),
+    Row(
+        "active-passive/bookstore-management-mirrored",
+        _OUT,
+        _writes("orders"),
+        _minutes("less than 10 min for writers", 0, 10),
+    ),
     Row("active-passive/bookstore-primary-crash", _OUT, _writes("orders"), Band("10 to 30 s", 5.0, 30.0)),
     Row(
         "active-passive/bookstore-node-loss",

@@ -317,6 +317,25 @@ def _scaled_down(draw: st.DrawFn, regions: tuple[str, ...], store: Data, record:
     }
 
 
+def _management(draw: st.DrawFn, regions: tuple[str, ...], store: Data, services: Data) -> Data:
+    """Return a management plane, or none, and let it manage something."""
+    managed = [rule for one in services.values() for key in ("scaled_down", "relocates") if (rule := one.get(key))]
+    managed += [store["endpoint"]] if store["endpoint"]["moved_by"] == "gitops" else []
+    if not managed or draw(st.booleans()):
+        return {}
+    for rule in managed[draw(st.integers(0, len(managed) - 1)) :]:
+        rule["managed_by"] = "gitops"
+    place, *others = draw(st.permutations([*regions, "operations"]))
+    plane: Data = {"place": place, "given_up_after": draw(durations(30, 300))}
+    how = draw(st.sampled_from(["mirrored_in", "rebuilt_in", ""]))
+    if how:
+        plane[how] = others[:2]
+        plane["takes_over" if how == "mirrored_in" else "rebuild"] = draw(durations(10, 600))
+    if place == "operations":
+        plane["watched_from"] = "checkers"
+    return {"management": {"gitops": plane}}
+
+
 def _worker(draw: st.DrawFn) -> Data:
     """Return a service that runs beside the primary and follows it."""
     relocates = {"schedule": "5s", "pull": draw(st.sampled_from(["0s", "5s..60s"])), "start": draw(durations(0.1, 20))}
@@ -403,8 +422,9 @@ def scenario_data(draw: st.DrawFn, *, with_faults: bool = True) -> Data:
     """Return a scenario as plain data, as a file would hold it.
 
     One store named ``db`` in one to four regions, one of them with zones or not, any way of failing over, a service
-    that may be scaled down in some regions, perhaps workers beside the primary, a record, one or two cohorts, a
-    witness, a control point outside every region, and one to three faults that may overlap (or none).
+    that may be scaled down in some regions, perhaps workers beside the primary and a management plane, a record,
+    one or two cohorts, a witness, a control point outside every region, and one to three faults that may overlap (or
+    none).
     """
     regions = REGIONS[: draw(st.sampled_from([3, 2, 3, 4, 3, 2, 4, 3, 2, 4, 3, 1]))]
     home = draw(st.sampled_from(regions))
@@ -429,6 +449,7 @@ def scenario_data(draw: st.DrawFn, *, with_faults: bool = True) -> Data:
     services = {"orders": service}
     if draw(st.sampled_from([True, False, False])):
         services["worker"] = _worker(draw)
+    management = _management(draw, regions, store, services)
     return {
         "name": "generated",
         "horizon": draw(st.sampled_from(["40min", "2h"])),
@@ -439,6 +460,7 @@ def scenario_data(draw: st.DrawFn, *, with_faults: bool = True) -> Data:
         "control_points": {"cloud-api": {}},
         "stores": {STORE: store},
         "services": services,
+        **management,
         "dns": {"shop": record},
         "clients": clients,
         "faults": _faults(draw, regions, store) if with_faults else [],

@@ -56,7 +56,7 @@ _PHASE_STYLE: dict[str, tuple[str, str]] = {
     "data_wait": (SKY, "//"),
     "promotion": (GREEN, ""),
     "restore": (GREEN, "//"),
-    "relocation": (ORANGE, "//"),
+    "relocation": (PURPLE, "//"),
     "verification": (BLUE, "//"),
     "propagation": (SKY, ""),
     "reconnect": (PURPLE, ""),

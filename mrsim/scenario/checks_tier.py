@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mrsim.scenario.control import DecideLease
 from mrsim.scenario.document import Document, Path, nearest
+from mrsim.scenario.management import Management
 from mrsim.scenario.model import Scenario
 from mrsim.scenario.places import region_of
 from mrsim.scenario.services import Record, ScaledDown, Service
@@ -22,8 +23,30 @@ def check_tier(scenario: Scenario, document: Document) -> None:
         _check_regions(service, service.scaled_down, path, scenario, document)
         if len(document.problems) == before:
             _check_start(name, service, service.scaled_down, path, scenario, document)
+    for name, plane in scenario.management.items():
+        _check_management(name, plane, ("management", name), scenario, document)
+    for name, store in scenario.stores.items():
+        if store.endpoint.managed_by is not None and store.endpoint.moved_by != "gitops":
+            message = f"an endpoint that is moved by {store.endpoint.moved_by} goes through no management plane"
+            at: Path = ("stores", name, "endpoint", "managed_by")
+            document.add(at, message, "write moved_by: gitops, or leave it out", key=True)
     for name, record in scenario.dns.items():
         _check_record(record, ("dns", name), scenario, document)
+
+
+def _check_management(name: str, plane: Management, path: Path, scenario: Scenario, document: Document) -> None:
+    rules = [service.scaled_down or service.relocates for service in scenario.services.values()]
+    used = [rule.managed_by for rule in rules if rule is not None]
+    if name not in (*used, *(store.endpoint.managed_by for store in scenario.stores.values())):
+        hint = f"write managed_by: {name} for an endpoint, for scaled_down or for relocates"
+        document.add(path, "nothing is managed by it: it has no effect", hint, key=True)
+    if plane.mirrored_in and plane.rebuilt_in:
+        document.add((*path, "rebuilt_in"), "what has copies is not built anew", "keep one of the two", key=True)
+    if len(set(plane.places)) < len(plane.places):
+        document.add(path, "a place is named twice", "place, and others to move to", key=True)
+    if region_of(scenario, plane.watched_from) in {region_of(scenario, plane.place)} - {None}:
+        message = f"whoever watches from {plane.watched_from!r} is lost with it"
+        document.add((*path, "watched_from"), message, "write watched_from: operations")
 
 
 def _check_worker(name: str, service: Service, path: Path, scenario: Scenario, document: Document) -> None:
@@ -33,6 +56,14 @@ def _check_worker(name: str, service: Service, path: Path, scenario: Scenario, d
     if service.retries is not None:
         message = "nobody calls a worker, so nobody tries again"
         document.add((*path, "retries"), message, "leave it out", key=True)
+    for key, given in (("batch", service.batch is not None), ("read_only", service.read_only)):
+        if given:
+            message = f"{key} is about a service that runs where it is told"
+            document.add((*path, key), message, "leave it out, or name the regions that it runs in", key=True)
+    for store, read in service.reads.items():
+        if read.primary_for is not None:
+            message = "nobody calls a worker, so nobody reads again what he wrote"
+            document.add((*path, "reads", store), message, "leave primary_for out")
     for record, body in scenario.dns.items():
         if name in body.serves:
             message = f"{name!r} runs beside the primary: no people are sent there"

@@ -13,6 +13,7 @@ from mrsim.scenario.budgets import Budget
 from mrsim.scenario.clients import Cohort
 from mrsim.scenario.faults import Fault
 from mrsim.scenario.fields import Model, Name, Seconds
+from mrsim.scenario.management import Management
 from mrsim.scenario.services import Record, Service
 from mrsim.scenario.settings import Setting, SettingError, Written, command_line, merged, read_path
 from mrsim.scenario.stores import Store
@@ -48,6 +49,9 @@ class Scenario(Model):
     network: Network = Field(description="Round trips and bandwidths.")
     stores: dict[Name, Store] = Field(default_factory=dict, description="Databases.")
     services: dict[Name, Service] = Field(default_factory=dict, description="Programs that read and write stores.")
+    management: dict[Name, Management] = Field(
+        default_factory=dict, description="Planes through which applications are redeployed and endpoints edited."
+    )
     dns: dict[Name, Record] = Field(default_factory=dict, description="Records that lead clients to services.")
     clients: dict[Name, Cohort] = Field(default_factory=dict, description="Cohorts of people by place.")
     faults: tuple[Fault, ...] = Field(default=(), description="What breaks, and when.")

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from mrsim.scenario.document import Document, Path, nearest, shortened
 from mrsim.scenario.places import OUTSIDE, RESERVED, control_of
 
-Kind = Literal["region", "zone", "region or zone", "place", "control point", "store", "service"]
+Kind = Literal["region", "zone", "region or zone", "place", "control point", "store", "service", "management plane"]
 
 REFERENCES: tuple[tuple[str, Kind], ...] = (
     ("zones {}", "region"),
@@ -27,6 +27,13 @@ REFERENCES: tuple[tuple[str, Kind], ...] = (
     ("stores * failover self_check sees []", "place"),
     ("services * runs_in []", "region"),
     ("services * scaled_down regions []", "region"),
+    ("services * scaled_down managed_by", "management plane"),
+    ("services * relocates managed_by", "management plane"),
+    ("stores * endpoint managed_by", "management plane"),
+    ("management * place", "place"),
+    ("management * watched_from", "place"),
+    ("management * mirrored_in []", "place"),
+    ("management * rebuilt_in []", "place"),
     ("services * reads {}", "store"),
     ("services * writes", "store"),
     ("dns * serves []", "service"),
@@ -86,6 +93,7 @@ def _known(data: dict[str, Any]) -> dict[Kind, set[str]]:
         "control point": controls,
         "store": _keys(data, "stores"),
         "service": _keys(data, "services"),
+        "management plane": _keys(data, "management"),
     }
 
 

@@ -40,6 +40,7 @@ def resolve(state: Resolving, path: str) -> dict[str, Any]:
     _each(data, "witnesses", state, _witness)
     _each(data, "control_points", state, _control_point)
     _each(data, "stores", state, resolve_store)
+    _each(data, "management", state, _management)
     _each(data, "services", state, _service)
     _each(data, "dns", state, _record)
     _each(data, "clients", state, _cohort)
@@ -69,6 +70,16 @@ def _witness(witness: dict[str, Any], path: Path, state: Resolving) -> None:
 def _control_point(point: dict[str, Any], path: Path, state: Resolving) -> None:
     if point.get("inside") in ("none", "outside"):
         point["inside"] = None
+
+
+def _management(plane: dict[str, Any], path: Path, state: Resolving) -> None:
+    for places, takes in (("mirrored_in", "takes_over"), ("rebuilt_in", "rebuild")):
+        if isinstance(plane.get(places), str):
+            plane[places] = [plane[places]]
+        if takes in plane and not plane.get(places):
+            message = f"{takes} has no effect without places"
+            state.problem((*path, takes), message, f"write {places}: [...], or leave it out", key=True)
+    state.default(plane, path, "management-defaults")
 
 
 def _service(service: dict[str, Any], path: Path, state: Resolving) -> None:

@@ -46,6 +46,9 @@ class Rollout(Model):
     start: SecondsDist = Field(description="From the processes' start to their answering.")
     warm: SecondsDist = Field(description="From answering to working as they should: pools, caches, compilation.")
     verify: SecondsDist = Field(description="What is verified before traffic is let in.")
+    managed_by: Name | None = Field(
+        default=None, description="Management plane that has to pass the order on; none: the order goes there directly."
+    )
 
 
 class ScaledDown(Rollout):

@@ -70,6 +70,9 @@ class Endpoint(Model):
     )
     takes: SecondsDist = Field(description="From the new primary being writable to the endpoint answering with it.")
     reconnect: SecondsDist = Field(description="From a service seeing the new answer to its pool working.")
+    managed_by: Name | None = Field(
+        default=None, description="Management plane that has to pass the edit on; only with moved_by: gitops."
+    )
     authority: Name = Field(
         default="endpoint-authority", description="Place of the authority; regions cut from it keep the old answer."
     )

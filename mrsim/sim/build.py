@@ -139,6 +139,7 @@ class Builder:
             network.listen(endpoint.on_network)
         tier = Tier(world, network, scenario, refresh)
         network.listen(tier.on_network)
+        _let_planes_edit(tier, scenario, endpoints)
         parts = Parts(network, reach, brownouts, databases, endpoints, {}, loads, tier)
         injector = Injector(
             world, network, scenario, databases, parts.returns, parts.switchovers, brownouts, refresh, self._leased
@@ -244,6 +245,13 @@ class Builder:
         instance = Instance(world, label, region, model, parts.endpoints[store], parts.databases[store])
         parts.instances.append(instance)
         return instance
+
+
+def _let_planes_edit(tier: Tier, scenario: Scenario, endpoints: dict[str, Endpoint]) -> None:
+    """Let management planes pass on the edits of the endpoints that they manage."""
+    for name, store in scenario.stores.items():
+        if store.endpoint.managed_by is not None:
+            endpoints[name].through = partial(tier.carry, store.endpoint.managed_by, f"{name}/endpoint")
 
 
 def needed_down(check: HealthCheck) -> int:

@@ -44,6 +44,8 @@ class Endpoint:
         self._event = NO_EVENT
         self._moves = 0
         self._waiting: Callable[[], None] | None = None
+        self.through: Callable[[str, str, int, Callable[[int], None]], None] | None = None
+        """Passes an edit on: ``through(mover, authority, cause, begin)``; None: nothing stands between."""
         self.changes: dict[str, list[Change]] = {region: [Change(-INF, target)] for region in regions}
         self._listeners: dict[str, list[Callable[[], None]]] = {}
 
@@ -67,8 +69,15 @@ class Endpoint:
         """
         self._moves += 1
         takes = self._world.sample(f"{self._name}/endpoint", self._model.takes, self._moves)
-        edit = partial(self._edit, target, mover, cause, done)
-        self._world.at(self._world.now + takes, ROUTING, f"{self._name}/endpoint", edit)
+
+        def begin(because: int) -> None:
+            edit = partial(self._edit, target, mover, because, done)
+            self._world.at(self._world.now + takes, ROUTING, f"{self._name}/endpoint", edit)
+
+        if self.through is None:
+            begin(cause)
+        else:
+            self.through(mover, self._model.authority, cause, begin)
 
     def lead(self, among: frozenset[str], target: str, cause: int) -> int:
         """Lead whoever is answered one of these nodes to another of them: the answer, a service's, stays the same.
@@ -108,7 +117,7 @@ class Endpoint:
 
     def close(self) -> None:
         """Forget what waits for a path, and who listens."""
-        self._waiting = None
+        self._waiting = self.through = None
         self._listeners.clear()
 
     def _answer(self, target: str, cause: int) -> None:

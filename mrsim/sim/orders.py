@@ -10,6 +10,7 @@ from mrsim.sim.world import CONTROL
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from mrsim.sim.management import Plane
     from mrsim.sim.network import Network
     from mrsim.sim.world import World
 
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 class Order:
     """Something to be done in a place: where it comes from, where it goes, why, and what its arrival does.
 
-    ``arrived`` is called with the event that the arrival followed from: ``cause``, or what opened the way.
+    ``arrived`` is called with the event that the arrival followed from: ``cause``, or what opened the way. ``through``
+    is the management plane that has to pass it on, if any.
     """
 
     name: str
@@ -26,6 +28,7 @@ class Order:
     target: str
     cause: int
     arrived: Callable[[int], None]
+    through: Plane | None = None
 
 
 class Orders:
@@ -50,8 +53,8 @@ class Orders:
         if not self._try(order, order.cause):
             self._waiting.append(order)
 
-    def on_network(self, touched: frozenset[str], cause: int) -> None:
-        """Give the orders again that wait for a way."""
+    def give_again(self, cause: int) -> None:
+        """Give the orders again that wait for a way, since something has changed."""
         if self._waiting:
             waiting, self._waiting = self._waiting, []
             self._waiting += [order for order in waiting if not self._try(order, cause)]
@@ -61,9 +64,9 @@ class Orders:
         self._waiting.clear()
 
     def _try(self, order: Order, cause: int) -> bool:
-        if not self._network.both_ways(order.origin, order.target):
+        way_s = self._way_s(order)
+        if way_s is None:
             return False
-        arrives_s = self._world.now + self._network.one_way_s(order.origin, order.target)
 
         def arrive() -> None:
             if self._network.alive(order.target):
@@ -71,5 +74,12 @@ class Orders:
             else:
                 self._waiting.append(order)
 
-        self._world.at(arrives_s, CONTROL, f"{order.name}/order", arrive)
+        self._world.at(self._world.now + way_s, CONTROL, f"{order.name}/order", arrive)
         return True
+
+    def _way_s(self, order: Order) -> float | None:
+        if order.through is not None:
+            return order.through.way_s(order.origin, order.target)
+        if not self._network.both_ways(order.origin, order.target):
+            return None
+        return self._network.one_way_s(order.origin, order.target)

@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from mrsim.sim.deployments import Deployment
+from mrsim.sim.management import Plane
 from mrsim.sim.orders import Order, Orders
 
 if TYPE_CHECKING:
@@ -44,6 +45,10 @@ class Tier:
         self._scenario = scenario
         self._refresh = refresh
         self._orders = Orders(world, network)
+        self._planes = {
+            name: Plane(world, network, name, model, self._orders.give_again)
+            for name, model in scenario.management.items()
+        }
         self.deployments: dict[tuple[str, str], Deployment] = {}
         for name, service in scenario.services.items():
             rule = service.scaled_down
@@ -68,16 +73,26 @@ class Tier:
         found = (self.deployments.get((service, region)) for service in services)
         return all(deployment is None or deployment.serving for deployment in found)
 
+    def carry(
+        self, plane: str, name: str, origin: str, target: str, cause: int, arrived: Callable[[int], None]
+    ) -> None:
+        """Let a management plane pass on an order that is none to instances."""
+        self._orders.give(Order(name, origin, target, cause, arrived, self._planes[plane]))
+
     def on_network(self, touched: frozenset[str], cause: int) -> None:
         """React to a change of paths."""
+        for plane in self._planes.values():
+            plane.on_network(touched, cause)
         for deployment in self.deployments.values():
             deployment.on_network(touched, cause)
-        self._orders.on_network(touched, cause)
+        self._orders.give_again(cause)
 
     def close(self) -> None:
         """Forget who listens."""
         self._orders.close()
         self._refresh = _nobody
+        for plane in self._planes.values():
+            plane.close()
         for deployment in self.deployments.values():
             deployment.close()
 
@@ -104,8 +119,7 @@ class Tier:
                 self._start([(service, region) for service in followers], region, history.event)
                 for key in workers:
                     deployment, wanted = self.deployments[key], key[1] == region
-                    arrived = partial(deployment.told, known, wanted)
-                    self._orders.give(Order(deployment.name, region, key[1], history.event, arrived))
+                    self._order(key, region, history.event, partial(deployment.told, known, wanted))
 
         database.listen(look)
 
@@ -143,7 +157,13 @@ class Tier:
         for key in keys:
             deployment = self.deployments.get(key)
             if deployment is not None:
-                self._orders.give(Order(deployment.name, origin, key[1], cause, deployment.order))
+                self._order(key, origin, cause, deployment.order)
+
+    def _order(self, key: tuple[str, str], origin: str, cause: int, arrived: Callable[[int], None]) -> None:
+        service = self._scenario.services[key[0]]
+        rule = service.scaled_down or service.relocates
+        through = self._planes[rule.managed_by] if rule is not None and rule.managed_by is not None else None
+        self._orders.give(Order(self.deployments[key].name, origin, key[1], cause, arrived, through))
 
     def _changed(self, event: int, region: str) -> None:
         self._refresh(event, frozenset((region,)))

@@ -146,6 +146,7 @@ def count(seen: Counter[str], trace: Trace) -> None:
     seen["lease expired"] += bool(kinds["lease-expired"])
     seen["scaled up"] += bool(kinds["serving"])
     seen["workers moved"] += any(event.kind == "serving" and "worker@" in event.subject for event in trace.events)
+    seen["management moved"] += bool(kinds["management-moved"])
     seen["workers stopped"] += bool(kinds["stopped"])
     seen["scaled up in vain"] += bool(kinds["start-lost"])
     seen["loss"] += any(
@@ -254,6 +255,7 @@ LEAST_SHARE = {
     "scaled up": 0.08,
     "workers moved": 0.05,
     "workers stopped": 0.01,
+    "management moved": 0.01,
     "scaled up in vain": 0.002,
 }
 """Share of the scenarios in which it must have happened in some trial: laws hold easily where nothing does."""

@@ -78,7 +78,7 @@ def test_a_lease_that_its_holder_keeps_allows_no_second_writer(data: Data, lease
     """Law 4b: the holder stops by its own clock, a watchdog stops a node whose agent is dead."""
     store = data["stores"]["db"]
     assume(store["standbys"])
-    store["endpoint"]["moved_by"] = "controller"
+    store["endpoint"]["moved_by"] = "gitops" if "managed_by" in store["endpoint"] else "controller"
     store.pop("in_region", None)
     if "scaled_down" in data["services"]["orders"]:
         data["services"]["orders"]["scaled_down"]["starts_when"] = "front-down"

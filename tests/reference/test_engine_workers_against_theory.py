@@ -186,6 +186,8 @@ def test_latency_of_work_has_no_way_to_people_in_it() -> None:
         ({"dns.www.serves": ["api", "worker"]}, "no people are sent there"),
         ({"services.worker.scaled_down": {"regions": "us-west"}}, "scaled down everywhere else already"),
         ({"services.worker.retries": {"after": "10s", "gives_up_after": "0s"}}, "nobody tries again"),
+        ({"services.worker.reads": {"db": {"primary_for": "5s"}}}, "nobody reads again"),
+        ({"services.worker.batch": {"every": "1h", "takes": "5min"}}, "runs where it is told"),
         ({"services.worker.relocates.pul": "5s"}, "pull"),
         ({"services.worker.writes": "d"}, "unknown store"),
     ],
