@@ -587,6 +587,20 @@ _INCIDENTS = (
 )
 _PROBES = (
     Row(
+        "switchovers/bank-ttl-in-time",
+        "outage of writes, 99 % of clients",
+        _writes("payments", "99%"),
+        Band("a TTL of 30 s for maintenance; the procedure and 30 s", 60.0, 300.0),
+    ),
+    Row(
+        "switchovers/bank-ttl-too-late",
+        "outage of writes, 99 % of clients",
+        _writes("payments", "99%"),
+        Band("the procedure and 30 s", 60.0, 210.0),
+        Band("the old life of 5 min less the lead of 1 min, and a reconnection of up to 5 s", 236.0, 246.0),
+        note="an answer that is cached keeps the life it was given",
+    ),
+    Row(
         "fronts/weighted-shift-back",
         _LAST,
         _reads("site", "99%"),

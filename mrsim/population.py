@@ -179,9 +179,9 @@ class Phases:
         return found
 
 
-def _next_fetch(last: Floats, change: Floats, life_s: float) -> tuple[Floats, NDArray[np.bool_]]:
-    """First instant at or after ``change`` on the lattice last + n * life; and where n > 0."""
-    if life_s <= 0.0:
+def next_fetch(last: Floats, change: Floats, life_s: float | Floats) -> tuple[Floats, NDArray[np.bool_]]:
+    """Return the first instant at or after ``change`` on the lattice last + n * life; and where n > 0."""
+    if not isinstance(life_s, np.ndarray) and life_s <= 0.0:
         return np.maximum(last, change), last < change
     with np.errstate(invalid="ignore"):
         periods = np.ceil(np.fmax((change - last) / life_s, 0.0))
@@ -196,7 +196,7 @@ def _busy_times(
     first = changes[0] + phases.coordinate(stratum, Dimension.RESOLVER) * life_s + tail
     times = [first]
     for change in changes[1:]:
-        fetch, moved = _next_fetch(times[-1], change, life_s)
+        fetch, moved = next_fetch(times[-1], change, life_s)
         times.append(np.where(moved, fetch + tail, fetch) if isinstance(tail, np.ndarray) else fetch)
     return times
 
@@ -236,7 +236,7 @@ def _cached_times(phases: Phases, stratum: Stratum, answers: list[Floats], ttl_s
         return [np.full_like(answer, np.inf) for answer in answers]
     times = [answers[0] + phases.coordinate(stratum, Dimension.CLIENT) * life_s]
     for answer in answers[1:]:
-        times.append(_next_fetch(times[-1], answer, life_s)[0])
+        times.append(next_fetch(times[-1], answer, life_s)[0])
     return times
 
 
@@ -335,59 +335,3 @@ def _followed_s(phases: Phases, cohort: str, changes_s: Floats, known: Known, ou
         for index, value in enumerate(times):
             out[index, :, stratum.columns] = value
     return out.transpose(1, 0, 2)
-
-
-def endpoint_seen_s(
-    phases: Phases,
-    cohort: str,
-    changes_s: Floats,
-    ttl_s: float,
-    reconnect: Distribution,
-    cached: NDArray[np.bool_] | None = None,
-) -> tuple[Floats, Floats]:
-    """Return when the service instances that serve each point see each change of an endpoint, and when they use it.
-
-    An instance re-reads the endpoint every ``ttl_s`` with a phase of its own, then drops its connections and opens new
-    ones, which takes ``reconnect``.
-
-    Parameters
-    ----------
-    phases
-        Coordinates of the chunk.
-    cohort
-        Name of the cohort whose requests the instances serve.
-    changes_s
-        Times of the changes, shape ``(trials, changes)``, ascending, padded with infinity.
-    ttl_s
-        Life of the endpoint's answer in an instance.
-    reconnect
-        Time from seeing a new answer to working connections.
-    cached
-        Whether a change waits for the answer to be read again, as ``changes_s``; all do if not given.
-
-    Returns
-    -------
-    tuple of numpy.ndarray
-        When the change is seen, and when the new connections work, each of shape ``(trials, changes, points)``.
-    """
-    layout = phases.population.cohorts[cohort]
-    count, number = changes_s.shape
-    seen = np.empty((number, count, layout.points))
-    works = np.empty_like(seen)
-    if not number:
-        return seen.transpose(1, 0, 2), works.transpose(1, 0, 2)
-    fetched = seen[0] = changes_s[:, 0, None] + phases.of_cohort(cohort, Dimension.ENDPOINT) * ttl_s
-    for index in range(number):
-        change = changes_s[:, index, None]
-        if index:
-            fetched = seen[index] = _next_fetch(fetched, change, ttl_s)[0]
-        if cached is not None and not cached[:, index].all():
-            at_once = np.maximum(change, seen[index - 1]) if index else np.broadcast_to(change, fetched.shape)
-            seen[index] = np.where(cached[:, index, None], fetched, at_once)
-    for index in range(number):
-        if reconnect.is_constant:
-            works[index] = seen[index] + reconnect.mean()
-        else:
-            coordinate = rotated(phases.of_cohort(cohort, Dimension.RECONNECT), index)
-            works[index] = seen[index] + reconnect.quantile(coordinate)
-    return seen.transpose(1, 0, 2), works.transpose(1, 0, 2)

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mrsim.population import Dimension, endpoint_seen_s, moved_s, seen_s
+from mrsim.instances import endpoint_seen_s
+from mrsim.population import Dimension, moved_s, seen_s
 from mrsim.ranges import Ranges, chosen, everywhere, join, meet, nowhere, of_rows
 from mrsim.slabs import (
     Changes,
@@ -170,11 +171,11 @@ class Routes:
     def _instance_times(self, store: str, cohort: str, changes: Changes) -> tuple[Floats, Floats]:
         known = self._instances.setdefault((store, cohort), [])
         for same, result in known:
-            if np.array_equal(same.changes_s, changes.changes_s) and np.array_equal(same.cached, changes.cached):
+            if same.alike(changes):
                 return result
         endpoint = self.scenario.stores[store].endpoint
-        times, cached = changes.changes_s, changes.cached
-        fresh = endpoint_seen_s(self.phases, cohort, times, endpoint.ttl, endpoint.reconnect, cached)
+        times, cached, lives_s = changes.changes_s, changes.cached, changes.lives_from(endpoint.ttl)
+        fresh = endpoint_seen_s(self.phases, cohort, times, lives_s, endpoint.reconnect, cached, changes.moves)
         known.append((changes, fresh))
         return fresh
 

@@ -42,6 +42,32 @@ class Changes:
     """Whether a change waits for the last answer to be fetched again."""
     shares: list[tuple[Shares, ...]]
     """Beside the targets: what answers are drawn from, where they are."""
+    lives_s: Floats
+    """The life that answers have from a change on; NaN where it does not change."""
+    moves: NDArray[np.bool_]
+    """Whether a change leads elsewhere; else it only changes the life of the answers."""
+
+    def alike(self, other: Changes) -> bool:
+        """Return whether caches see both at the same instants."""
+        return all(
+            np.array_equal(mine, its, equal_nan=mine.dtype.kind == "f")
+            for mine, its in (
+                (self.changes_s, other.changes_s),
+                (self.cached, other.cached),
+                (self.lives_s, other.lives_s),
+                (self.moves, other.moves),
+            )
+        )
+
+    def lives_from(self, first_s: float) -> float | Floats:
+        """Return the life of the first answer, if it never changes, or of each, shape ``(trials, changes + 1)``."""
+        if np.isnan(self.lives_s).all():
+            return first_s
+        lives = np.full((len(self.lives_s), self.lives_s.shape[1] + 1), first_s)
+        for index in range(self.lives_s.shape[1]):
+            told = self.lives_s[:, index]
+            lives[:, index + 1] = np.where(np.isnan(told), lives[:, index], told)
+        return lives
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,7 +166,7 @@ def _place(item: tuple[float, str, Span]) -> tuple[float, str]:
 
 
 def padded_changes(answers: Sequence[Sequence[Change]]) -> Changes:
-    """Return the changes of many trials as padded arrays; a change to the same target is none."""
+    """Return the changes of many trials as padded arrays; one to the same target, of the same life, is none."""
     targets: list[tuple[str, ...]] = []
     shares: list[tuple[Shares, ...]] = []
     rows: list[list[Change]] = []
@@ -155,7 +181,7 @@ def padded_changes(answers: Sequence[Sequence[Change]]) -> Changes:
             if not seen:
                 seen.append(change.target)
                 drawn.append(change.shares)
-            elif change.target != seen[-1]:
+            elif change.target != seen[-1] or change.ttl_s is not None:
                 seen.append(change.target)
                 drawn.append(change.shares)
                 row.append(change)
@@ -166,12 +192,17 @@ def padded_changes(answers: Sequence[Sequence[Change]]) -> Changes:
     times = np.full((len(rows), width), np.inf)
     events = np.full((len(rows), width), NO_EVENT, dtype=np.int64)
     cached = np.ones((len(rows), width), dtype=np.bool_)
+    lives = np.full((len(rows), width), np.nan)
+    moves = np.ones((len(rows), width), dtype=np.bool_)
     for index, row in enumerate(rows):
         for place, change in enumerate(row):
             times[index, place] = change.at_s
             events[index, place] = change.event
             cached[index, place] = change.cached
-    return Changes(times, events, targets, cached, shares)
+            moves[index, place] = targets[index][place + 1] != targets[index][place]
+            if change.ttl_s is not None:
+                lives[index, place] = change.ttl_s
+    return Changes(times, events, targets, cached, shares, lives, moves)
 
 
 def segments(changes: Changes, sees: Floats, works: Floats) -> Iterator[tuple[Layer, tuple[str, ...]]]:

@@ -133,6 +133,8 @@ class Change:
     event: int = NO_EVENT
     cached: bool = True
     """Whether who had the last answer goes on with it for its life; else it holds good and leads elsewhere."""
+    ttl_s: float | None = None
+    """The life of this answer and of later ones, where that has changed."""
     shares: tuple[tuple[str, float], ...] = ()
     """Of a weighted record: the regions that answers are drawn from, and their shares; ``target`` says it in words."""
 

@@ -385,6 +385,8 @@ def _fault(draw: st.DrawFn, regions: tuple[str, ...], store: Data, kind: str) ->
     if kind == "switchover":
         plan = {"kind": kind, "at": fault["at"], "store": STORE, "to": draw(st.sampled_from(standbys))}
         quick = {"drain": "1s..5s", "checkpoint": "2s", "hands_over": draw(durations(1, 120)), "goes_back": "20s"}
+        if draw(st.booleans()):
+            quick["lowers_ttl"] = {"to": draw(seconds(1, 29)), "ahead": draw(seconds(1, 1200))}
         return plan | quick | {"gives_up_after": draw(seconds(60, 400))}
     if kind == "zone-loss":
         return fault | {"zone": store["primary"], "connections": "hang", "in_flight": in_flight}

@@ -158,7 +158,8 @@ def _where_clients_were_sent(page: Page, trace: Trace) -> None:
 
 def _answers(changes: list[Change], trace: Trace) -> Iterator[tuple[str, str, str]]:
     for change in changes:
-        yield after_fault(change.at_s, trace), change.target or "no answer", _number(change.event)
+        life = f", for {duration(change.ttl_s)} each" if change.ttl_s is not None else ""
+        yield after_fault(change.at_s, trace), (change.target or "no answer") + life, _number(change.event)
 
 
 def _where_time_went(page: Page, values: Mapping[str, float]) -> None:

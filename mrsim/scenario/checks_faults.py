@@ -18,6 +18,7 @@ from mrsim.scenario.faults import (
 )
 from mrsim.scenario.model import Scenario
 from mrsim.scenario.places import places_of, region_of
+from mrsim.units import write
 
 
 def check_fault(fault: Fault, path: Path, scenario: Scenario, document: Document) -> None:
@@ -75,6 +76,10 @@ def _check_switchover(fault: Switchover, path: Path, scenario: Scenario, documen
     nodes = [store.primary, *(standby.region for standby in store.standbys)]
     if fault.to not in nodes:
         document.add((*path, "to"), f"{fault.store} has no node in {fault.to!r}", nearest(fault.to, nodes))
+    plan = fault.lowers_ttl
+    if plan is not None and plan.to >= store.endpoint.ttl:
+        message = f"the endpoint's TTL is {write(store.endpoint.ttl, 'duration')} already: this does not lower it"
+        document.add((*path, "lowers_ttl", "to"), message, "write less, or a longer ttl of the endpoint")
     if store.failover is None:
         message = f"a switchover of {fault.store}, which has no failover, is not modelled"
         document.add((*path, "store"), message, "write failover: {decide: operator, ...} for the store")

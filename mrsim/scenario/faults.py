@@ -121,6 +121,13 @@ class ReplicationStall(_Fault):
     region: Name = Field(description="Region or zone it strikes.")
 
 
+class LowersTtl(Model):
+    """A step of preparation: answers of the store's endpoint live shorter from some time before the work on."""
+
+    to: Seconds = Field(gt=0, description="Life of the answers from then on; it is not raised again.")
+    ahead: Seconds = Field(description="How long before the work's start; less than the old life leaves some with it.")
+
+
 class Switchover(_Happening):
     """Planned work, no fault: the primary hands its last position over to a standby, which becomes primary."""
 
@@ -136,6 +143,7 @@ class Switchover(_Happening):
     )
     gives_up_after: Seconds = Field(gt=0, description="Longest time until the new primary is made; then it goes back.")
     goes_back: SecondsDist = Field(description="From giving up to the old primary accepting writes again.")
+    lowers_ttl: LowersTtl | None = Field(default=None, description="The endpoint's TTL is lowered ahead of the work.")
 
     @property
     def lasts(self) -> Literal["permanent"]:

@@ -141,9 +141,8 @@ class Builder:
         network.listen(tier.on_network)
         _let_planes_edit(tier, scenario, endpoints)
         parts = Parts(network, reach, brownouts, databases, endpoints, {}, loads, tier)
-        injector = Injector(
-            world, network, scenario, databases, parts.returns, parts.switchovers, brownouts, refresh, self._leased
-        )
+        of_stores = (databases, endpoints, parts.returns, parts.switchovers)
+        injector = Injector(world, network, scenario, *of_stores, brownouts, refresh, self._leased)
         for name, record in scenario.dns.items():
             parts.authorities[name] = self._authority(world, parts, name, record, refreshers)
         for name, store in scenario.stores.items():

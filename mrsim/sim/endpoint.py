@@ -48,6 +48,9 @@ class Endpoint:
         """Passes an edit on: ``through(mover, authority, cause, begin)``; None: nothing stands between."""
         self.changes: dict[str, list[Change]] = {region: [Change(-INF, target)] for region in regions}
         self._listeners: dict[str, list[Callable[[], None]]] = {}
+        self._ttl_s = model.ttl
+        self._told_s = dict.fromkeys(regions, model.ttl)
+        self._lowering: Callable[[], None] | None = None
 
     def listen(self, region: str, listener: Callable[[], None]) -> None:
         """Call ``listener()`` whenever the answer given in a region has changed."""
@@ -78,6 +81,26 @@ class Endpoint:
             begin(cause)
         else:
             self.through(mover, self._model.authority, cause, begin)
+
+    def lower(self, ttl_s: float, by: str, at_s: float) -> None:
+        """Give answers another life from now on: whoever holds one keeps it for as long as it was told.
+
+        Parameters
+        ----------
+        ttl_s
+            Their life from now on, in seconds.
+        by
+            Place of whoever edits; it waits for a path to the authority.
+        at_s
+            When it is done: now, or before the trial began.
+        """
+        if not self._network.both_ways(by, self._model.authority):
+            self._lowering = lambda: self.lower(ttl_s, by, self._world.now)
+            return
+        self._lowering = None
+        self._ttl_s = ttl_s
+        self._event = self._world.emit("ttl-lowered", self._name, note=f"answers live {ttl_s:g} s from now on")
+        self._tell_regions(self._event, min(at_s, self._world.now))
 
     def lead(self, among: frozenset[str], target: str, cause: int) -> int:
         """Lead whoever is answered one of these nodes to another of them: the answer, a service's, stays the same.
@@ -117,7 +140,7 @@ class Endpoint:
 
     def close(self) -> None:
         """Forget what waits for a path, and who listens."""
-        self._waiting = self.through = None
+        self._waiting = self._lowering = self.through = None
         self._listeners.clear()
 
     def _answer(self, target: str, cause: int) -> None:
@@ -126,20 +149,27 @@ class Endpoint:
             "endpoint-moved", self._name, cause, "propagation", f"the endpoint answers with {target}"
         )
         self._world.stirred += 1
-        self._tell_regions(self._event)
+        self._tell_regions(self._event, self._world.now)
 
     def on_network(self, touched: frozenset[str], cause: int) -> None:
         """React to a change of paths."""
         if self._waiting is not None:
             waiting, self._waiting = self._waiting, None
             waiting()
+        if self._lowering is not None:
+            self._lowering()
         if touched:
-            self._tell_regions(cause)
+            self._tell_regions(cause, self._world.now)
 
-    def _tell_regions(self, cause: int) -> None:
+    def _tell_regions(self, cause: int, at_s: float) -> None:
         for region, changes in self.changes.items():
-            if changes[-1].target != self.target and self._network.both_ways(region, self._model.authority):
-                self._give(region, Change(self._world.now, self.target, cause))
+            told_s = self._told_s[region]
+            if changes[-1].target == self.target and told_s == self._ttl_s:
+                continue
+            if self._network.both_ways(region, self._model.authority):
+                self._told_s[region] = self._ttl_s
+                life_s = self._ttl_s if told_s != self._ttl_s else None
+                self._give(region, Change(at_s, self.target, cause, ttl_s=life_s))
 
     def _give(self, region: str, change: Change) -> None:
         self.changes[region].append(change)

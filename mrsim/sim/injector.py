@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mrsim.scenario.faults import (
@@ -17,18 +18,20 @@ from mrsim.scenario.faults import (
     Switchover,
     ZoneLoss,
 )
+from mrsim.scenario.places import OPERATIONS
 from mrsim.scenario.starts import random_start_period_s
 from mrsim.sim.network import Degradation
-from mrsim.sim.world import FAULT
+from mrsim.sim.world import FAULT, ROUTING
 from mrsim.trace import INF, NO_EVENT
 from mrsim.units import write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from mrsim.scenario.faults import Fault
+    from mrsim.scenario.faults import Fault, LowersTtl
     from mrsim.scenario.model import Scenario
     from mrsim.sim.database import Database
+    from mrsim.sim.endpoint import Endpoint
     from mrsim.sim.lease_switchover import LeaseSwitchovers
     from mrsim.sim.network import Network
     from mrsim.sim.reach import Brownouts
@@ -44,8 +47,8 @@ class Injector:
     ----------
     world, network, scenario
         The trial, its paths and its scenario.
-    databases, returns, switchovers
-        Stores by id, who starts their nodes again, and who carries planned work out.
+    databases, endpoints, returns, switchovers
+        Stores by id, how services find them, who starts their nodes again, and who carries planned work out.
     brownouts
         Who keeps track of slow regions.
     refresh
@@ -60,6 +63,7 @@ class Injector:
         network: Network,
         scenario: Scenario,
         databases: Mapping[str, Database],
+        endpoints: Mapping[str, Endpoint],
         returns: Mapping[str, Returns],
         switchovers: Mapping[str, Switchovers | LeaseSwitchovers | None],
         brownouts: Brownouts,
@@ -70,6 +74,7 @@ class Injector:
         self._network = network
         self._scenario = scenario
         self._databases = databases
+        self._endpoints = endpoints
         self._returns = returns
         self._switchovers = switchovers
         self._brownouts = brownouts
@@ -92,8 +97,19 @@ class Injector:
                 start = world.sample(f"{name}/at", fault.at, occasion)
             lasts = INF if isinstance(fault.lasts, str) else world.sample(f"{name}/lasts", fault.lasts, occasion)
             starts.append(start)
+            if isinstance(fault, Switchover) and fault.lowers_ttl is not None:
+                self._prepare(fault.store, fault.lowers_ttl, start, f"{name}/{occasion}/ttl")
             world.at(start, FAULT, f"{name}/{occasion}", lambda i=index, f=fault, d=lasts: self._start(i, f, d))  # type: ignore[misc]
         world.first_fault_s = min(starts, default=0.0)
+
+    def _prepare(self, store: str, plan: LowersTtl, start_s: float, name: str) -> None:
+        """Lower the life of an endpoint's answers ahead of planned work, even if that is before the trial begins."""
+        at_s = start_s - plan.ahead
+        lower = partial(self._endpoints[store].lower, plan.to, OPERATIONS, at_s)
+        if at_s <= 0.0:
+            lower()
+        else:
+            self._world.at(at_s, ROUTING, name, lower)
 
     def _start(self, index: int, fault: Fault, lasts_s: float) -> None:
         now = self._world.now

@@ -49,11 +49,14 @@ class Instance:
         self._nodes = {node.name: node for node in database.nodes.values()}
         self._node = self._nodes[self._answers[-1].target]
         self._connected = True
+        self._ttl_s = model.ttl
         self._read_s: float | None = None
         self._reconnects = 0
         self.on_change: Callable[[int], None] = nobody_listens
         """Called with the cause when it uses another node, or has stopped using one."""
         endpoint.listen(region, self._on_answer)
+        if len(self._answers) > 1:
+            self._on_answer()
 
     @property
     def node(self) -> Node | None:
@@ -69,15 +72,16 @@ class Instance:
         due = now
         if change.cached:
             if self._read_s is None:
-                self._read_s = now + self._world.uniform(self._name) * self._model.ttl
+                self._read_s = change.at_s + self._world.uniform(self._name) * self._ttl_s
             elif self._read_s < now:
-                self._read_s += ceil((now - self._read_s) / self._model.ttl) * self._model.ttl
+                self._read_s += ceil((now - self._read_s) / self._ttl_s) * self._ttl_s
             due = self._read_s
         self._world.at(due, ROUTING, f"{self._name}/reads", self._read)
 
     def _read(self) -> None:
         change = self._answers[-1]
         node = self._nodes[change.target]
+        self._ttl_s = next((one.ttl_s for one in reversed(self._answers) if one.ttl_s is not None), self._ttl_s)
         if node is self._node:
             return
         self._node = node

@@ -7,7 +7,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from mrsim.population import Dimension, Population, endpoint_seen_s, seen_s
+from mrsim.instances import endpoint_seen_s
+from mrsim.population import Dimension, Population, seen_s
 from mrsim.rng import Draws
 from mrsim.scenario.model import Scenario
 from mrsim.trace import AckSpan, Change, Span, StoreTrace, Trace

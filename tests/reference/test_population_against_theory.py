@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from mrsim.distributions import Constant, Exponential, Pareto
 from mrsim.entries import life
+from mrsim.instances import endpoint_seen_s
 from mrsim.lattices import lattice
-from mrsim.population import Dimension, endpoint_seen_s, moved_s, seen_s
+from mrsim.population import Dimension, moved_s, seen_s
 from mrsim.rng import Draws
 from mrsim.scenario.clients import ClientClass, ResolverClass
 from tests.measure import populations

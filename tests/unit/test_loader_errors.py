@@ -96,6 +96,13 @@ BROKEN = [
         "no service of this record writes a store",
         "depth: application",
     ),
+    (
+        "kind: isolation, region: us-east, at: 10min, lasts: 30min, cut_from: rest, still_reached_by: [us-users]",
+        "kind: switchover, store: orders-db, to: eu-west, lowers_ttl: {to: 30s, ahead: 10min}",
+        "faults[0].lowers_ttl.to",
+        "the endpoint's TTL is 30s already",
+        "write less",
+    ),
     ("policy: latency", "policy: weighted", "dns.shop", "a weighted record needs weights", "us-east: 1, eu-west: 1"),
     ("policy: latency", "policy: latency, weights: {us-east: 1}", "dns.shop.weights", "only a weighted", "weighted"),
     (
