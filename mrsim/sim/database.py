@@ -118,7 +118,8 @@ class Database:
         event = self._world.emit("node-down", node.name, cause, "", why)
         now = self._world.now
         self._close(node, event)
-        node.running = node.draining = False
+        node.running = False
+        node.end_drain(now)
         node.halt(now)
         node.reads.set(now, on=False, event=event)
         self.streaming.writing_ended(node)
@@ -251,7 +252,8 @@ class Database:
         self.histories.append(History(node.name, node.history, node.forks_s, self._world.now, event, node.copied))
         self.streaming.fork(node, node.history, node.forks_s)
         node.history = len(self.histories) - 1
-        node.role, node.draining = "primary", False
+        node.role = "primary"
+        node.end_drain(self._world.now)
         if inside is None or self.current.region in inside:
             self.current = node
         node.made = True

@@ -99,6 +99,8 @@ class Node:
         As a standby without a connection: how it came by some of what lies beyond.
     draining
         As a primary: it refuses writes, because it hands over to another.
+    drained_s
+        As a primary: the last such interval.
     told_s
         As a primary: commits before this were acknowledged by the sets of standbys that it waited for earlier.
     """
@@ -109,6 +111,7 @@ class Node:
         "blocked",
         "copied",
         "disk_full",
+        "drained_s",
         "draining",
         "fenced",
         "history",
@@ -143,6 +146,7 @@ class Node:
         self.made = True
         self.fenced = False
         self.draining = False
+        self.drained_s = (INF, INF)
         self.promoting = False
         self.blocked = False
         self.rebuilding = False
@@ -174,6 +178,21 @@ class Node:
     def acknowledging(self) -> bool:
         """Whether commits are being acknowledged at this instant."""
         return self.open_since_s < INF
+
+    def drain(self, now_s: float) -> None:
+        """Accept no more writes, for a switchover."""
+        self.draining = True
+        self.drained_s = (now_s, INF)
+
+    def written_s(self, at_s: float) -> float:
+        """Return the commit time of the last write before an instant, as far as a drain tells: it ends all writes."""
+        since_s, until_s = self.drained_s
+        return since_s if since_s <= at_s < until_s else at_s
+
+    def end_drain(self, now_s: float) -> None:
+        """Be done with a switchover, one way or the other."""
+        self.draining = False
+        self.drained_s = (self.drained_s[0], min(self.drained_s[1], now_s))
 
     def open(self, now_s: float, event: int, wait_s: float, watchers: tuple[str, ...]) -> None:
         """Begin to acknowledge commits, each after ``wait_s``."""

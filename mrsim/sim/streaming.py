@@ -73,7 +73,7 @@ class Streaming:
     def position(self, node: Node) -> tuple[int, float]:
         """Return the history a standby is on, and the commit time up to which it holds it."""
         if node.upstream is not None and node.upstream.began:
-            return node.history, node.upstream.stream.received(self._world.now)
+            return node.history, node.upstream.source.written_s(node.upstream.stream.received(self._world.now))
         return node.history, node.position_s
 
     def reported_lag_s(self, node: Node, seen_s: float) -> float:

@@ -199,7 +199,7 @@ class _Attempt:
             return
         self._last = self._world.emit("writes-stopped", old.name, self._last, "drain", "no new sessions begin")
         self._stopped_s = self._world.now
-        old.draining = True
+        old.drain(self._world.now)
         self._database.changed(self._last)
         takes = self._sample("drain", self._plan.drain) + self._sample("checkpoint", self._plan.checkpoint)
         self._after(takes, "shutdown", self._shut_down)
@@ -266,7 +266,7 @@ class _Attempt:
         old = self._old
         resumed = self._owner.may_go_back(old)
         if resumed:
-            old.draining = False
+            old.end_drain(self._world.now)
             event = self._world.emit("resumed-as-primary", old.name, self._last, "repair", "called off")
             self._database.changed(event)
         self._owner.released(resumed=resumed)

@@ -103,6 +103,15 @@ def test_without_the_token_the_same_move_loses() -> None:
     assert (results.trials["kept_writes{store=db}"] > 0).all()
 
 
+def test_a_standby_nearer_than_the_new_primary_is_not_ahead_of_it() -> None:
+    """While the primary drains nobody writes: who got its last WAL sooner holds no more, and needs no rebuild."""
+    text = TEXT.replace("[us-east, us-west]", "[us-east, us-west, us-mid]").replace("[us-west]", "[us-west, us-mid]")
+    text = text.replace("rtt: {", "rtt: {us-east/us-mid: 10ms, us-west/us-mid: 50ms, ")
+    for trace in Simulator(loads(text)).run_chunk(6, 0, 20):
+        notes = {event.subject: event.note for event in trace.events if event.kind == "standby-attached"}
+        assert notes == dict.fromkeys(["db@us-east", "db@us-mid"], "its position is behind the fork")
+
+
 @pytest.mark.parametrize("place", ["us-west", "us-east"])
 def test_a_standby_of_the_archive_gets_the_last_segment_too(place: str) -> None:
     """The shutdown archives the segment in progress: no wait for archive_timeout, and nothing lost."""
