@@ -601,6 +601,13 @@ _PROBES = (
         note="an answer that is cached keeps the life it was given",
     ),
     Row(
+        "fronts/residency",
+        "downtime of readers who must stay in Europe",
+        ("downtime_s{service=site, op=read, from=eu-users}",),
+        None,
+        Band("as long as their only region is away: an hour", 3599.0, 3660.0),
+    ),
+    Row(
         "fronts/weighted-shift-back",
         _LAST,
         _reads("site", "99%"),

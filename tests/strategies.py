@@ -343,10 +343,12 @@ def _worker(draw: st.DrawFn) -> Data:
 
 
 def _record(draw: st.DrawFn, regions: tuple[str, ...]) -> Data:
-    policy = draw(st.sampled_from(["latency", "failover", "latency", "failover", "anycast", "weighted"]))
+    policy = draw(st.sampled_from(["latency", "failover", "latency", "failover", "geography", "anycast", "weighted"]))
     record: Data = {"serves": ["orders"], "policy": policy, "regions": list(regions)}
     if policy != "anycast":
         record["ttl"] = "60s"
+    if policy == "geography":
+        record["locations"] = {"users": _some(draw, regions)}
     if policy == "weighted":
         record["weights"] = {region: draw(st.integers(0, 3)) for region in regions}
         record["weights"][regions[0]] = draw(st.integers(1, 3))

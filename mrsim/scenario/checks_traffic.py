@@ -98,9 +98,34 @@ def check_record(record: Record, path: Path, scenario: Scenario, document: Docum
     if check is not None and check.interval_from == "start" and check.timeout > check.every:
         message = f"a probe may wait {write(check.timeout, 'duration')}, longer than the interval"
         document.add((*path, "health_check", "timeout"), message, "lower it, raise every, or write interval_from: end")
+    _check_locations(record, path, scenario, document)
     _check_weights(record, path, scenario, document)
     if check is not None:
         _check_health(record, check, (*path, "health_check"), scenario, document)
+
+
+def _check_locations(record: Record, path: Path, scenario: Scenario, document: Document) -> None:
+    """Note locations that nobody asks for, and answers that they do not have."""
+    inner = (*path, "locations")
+    if record.policy != "geography":
+        if record.locations:
+            message = "locations: only a record by geography has them"
+            document.add(inner, message, "leave it out, or write policy: geography", key=True)
+        return
+    if not record.locations:
+        hint = f"write locations: {{{next(iter(scenario.clients), 'eu-users')}: [{scenario.regions[0]}]}}"
+        document.add(path, "a record by geography needs locations", hint, key=True)
+    answers = record.regions or scenario.regions
+    for cohort, regions in record.locations.items():
+        if not regions:
+            message = f"clients of {cohort!r} are answered with no region"
+            document.add((*inner, cohort), message, "name one, or leave the cohort out")
+        if len(set(regions)) < len(regions):
+            document.add((*inner, cohort), "a region is named twice", "keep one")
+        for region in regions:
+            if region not in answers:
+                message = f"{region!r} is not among the record's regions"
+                document.add((*inner, cohort), message, nearest(region, answers))
 
 
 def _check_weights(record: Record, path: Path, scenario: Scenario, document: Document) -> None:

@@ -31,7 +31,7 @@ WHY_NEEDED = {
     "share": "write a share, such as share: 50%",
     "resolvers": "write resolvers: typical, or name others (see `mrsim presets`)",
     "class": "write class: browser, or name others (see `mrsim presets`)",
-    "policy": "write latency, failover, weighted or anycast",
+    "policy": "write latency, failover, geography, weighted or anycast",
     "serves": "write the services reached through this record",
     "regions": "write regions: [us-east, eu-west]",
     "kind": "write what breaks, such as kind: region-loss",

@@ -8,7 +8,9 @@ from typing import Any, Literal
 from mrsim.scenario.document import Document, Path, nearest, shortened
 from mrsim.scenario.places import OUTSIDE, RESERVED, control_of
 
-Kind = Literal["region", "zone", "region or zone", "place", "control point", "store", "service", "management plane"]
+Kind = Literal[
+    "region", "zone", "region or zone", "place", "control point", "cohort", "store", "service", "management plane"
+]
 
 REFERENCES: tuple[tuple[str, Kind], ...] = (
     ("zones {}", "region"),
@@ -38,6 +40,8 @@ REFERENCES: tuple[tuple[str, Kind], ...] = (
     ("services * writes", "store"),
     ("dns * serves []", "service"),
     ("dns * regions []", "region"),
+    ("dns * locations {}", "cohort"),
+    ("dns * locations * []", "region"),
     ("dns * weights {}", "region"),
     ("dns * shift_back by", "place"),
     ("dns * shift_back authority", "place"),
@@ -91,6 +95,7 @@ def _known(data: dict[str, Any]) -> dict[Kind, set[str]]:
         "region or zone": regions | zones,
         "place": places,
         "control point": controls,
+        "cohort": _keys(data, "clients"),
         "store": _keys(data, "stores"),
         "service": _keys(data, "services"),
         "management plane": _keys(data, "management"),

@@ -122,6 +122,11 @@ def _record(record: dict[str, Any], path: Path, state: Resolving) -> None:
             )
         record["ttl"] = "0s"
         state.default(record, path, "anycast-defaults")
+    locations = record.get("locations")
+    if isinstance(locations, dict):
+        record["locations"] = {
+            cohort: [written] if isinstance(written, str) else written for cohort, written in locations.items()
+        }
     if record.get("policy") == "weighted" and isinstance(record.get("weights"), dict):
         record.setdefault("regions", list(record["weights"]))
     if state.section(record, "shift_back") is not None:

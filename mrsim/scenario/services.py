@@ -174,12 +174,17 @@ class Record(Model):
     """A DNS record, or an anycast address: which regions it can lead to, and how one is chosen."""
 
     serves: tuple[Name, ...] = Field(min_length=1, description="Services reached through this record.")
-    policy: Literal["latency", "failover", "weighted", "anycast"] = Field(
-        description="How a region is chosen: the nearest, the first, by weight anew for every answer, or the nearest "
-        "by routes instead of answers."
+    policy: Literal["latency", "failover", "geography", "weighted", "anycast"] = Field(
+        description="How a region is chosen: the nearest, the first, by where the client is, by weight anew for every "
+        "answer, or the nearest by routes instead of answers."
     )
     regions: tuple[Name, ...] = Field(
         default=(), description="Regions it may answer with, in order; empty: all of them."
+    )
+    locations: dict[Name, tuple[Name, ...]] = Field(
+        default_factory=dict,
+        description="Geography: per cohort the regions that clients there are answered with, in order, and no others; "
+        "cohorts that are not in it are answered with the record's regions in order.",
     )
     weights: dict[Name, Count] = Field(
         default_factory=dict,

@@ -111,8 +111,8 @@ def preferences(
 ) -> dict[str, tuple[str, ...]]:
     """Return, per cohort, the regions in the order of the record's policy: nearest first, or as listed."""
     offered = record.regions or regions
-    if record.policy == "failover":
-        return dict.fromkeys(cohorts, tuple(offered))
+    if record.policy in ("failover", "geography"):
+        return {cohort: record.locations.get(cohort, tuple(offered)) for cohort in cohorts}
     return {
         cohort: tuple(sorted(offered, key=lambda region: (geometry.rtt_s(cohort, region), offered.index(region))))
         for cohort in cohorts
