@@ -125,7 +125,9 @@ class Draw:
             stop_s = np.fmin((last_s if from_s is None else np.fmax(last_s, from_s)) + FOLLOWED * rhythm, horizon_s)
             stop_s = stop_s if until is None else np.minimum(stop_s, until)
             for draw in range(MOST_DRAWS + 1):
-                goes_on = draw < MOST_DRAWS and bool((next_s < stop_s).any())
+                # Who is done keeps what he has, however long others of the chunk go on.
+                next_s = np.where(next_s < stop_s, next_s, np.inf)
+                goes_on = draw < MOST_DRAWS and bool(np.isfinite(next_s).any())
                 ends = until if not goes_on else (next_s if until is None else np.minimum(next_s, until))
                 yield version, version * (MOST_DRAWS + 1) + draw, from_s, ends
                 if not goes_on:
