@@ -139,7 +139,7 @@ def _bounded(value: float, text: str) -> float:
 
 def _not_text(value: object, dimension: Dimension) -> WrittenError:
     word, example = WORDS[dimension], EXAMPLES[dimension]
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
         return WrittenError(f"{value} has no unit, {word} is needed", f"write {_with_units(f'{value:g}', dimension)}")
     return WrittenError(f"{_short(value)} is not {word}", f"write {example}")
 

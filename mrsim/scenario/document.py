@@ -25,6 +25,7 @@ DEEPEST = 24
 
 _INT = re.compile(r"[-+]?[0-9]+", re.ASCII)
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", re.ASCII)
+_NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 _NULLS = ("", "~", "null", "Null", "NULL")
 _BOOLS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _BOOLS_1_1 = ("y", "n", "yes", "no", "on", "off")
@@ -214,6 +215,8 @@ class Converter:
             return int(text) if len(text) < 40 else math.inf
         if _FLOAT.fullmatch(text):
             return float(text)
+        if _NOT_FINITE.fullmatch(text):
+            return float(text.replace(".", ""))
         return text
 
 

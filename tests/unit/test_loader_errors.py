@@ -75,6 +75,8 @@ BROKEN = [
     ("name: small", "nam: small", "nam", "unknown key 'nam'", "did you mean 'name'?"),
     ("name: small\n", "", "name", "'name' is missing", "name: bookstore"),
     ("horizon: 4h", "horizon: 4", "horizon", "4 has no unit", "4s"),
+    ("horizon: 4h", "horizon: .inf", "horizon", "inf is not a duration", "4h"),
+    ("summary: A small good scenario to break.", "summary: -.inf", "summary", "'-.inf' is not a text", ""),
     ("horizon: 4h", "horizon: forever", "horizon", "'forever' is not a duration", "4h"),
     ("horizon: 4h", "horizon_explicit: true", "horizon_explicit", "unknown key 'horizon_explicit'", ""),
     ("horizon: 4h", "horizon: 15min", "horizon", "too short to judge 'p95 < 10min'", "above 20 min"),
