@@ -148,7 +148,6 @@ def count(seen: Counter[str], trace: Trace) -> None:
     seen["workers moved"] += any(event.kind == "serving" and "worker@" in event.subject for event in trace.events)
     seen["management moved"] += bool(kinds["management-moved"])
     seen["workers stopped"] += bool(kinds["stopped"])
-    seen["scaled up in vain"] += bool(kinds["start-lost"])
     seen["loss"] += any(
         span.acked_until_s > later.forked_at_s and span.history == later.parent
         for later in store.histories[1:]
@@ -256,7 +255,6 @@ LEAST_SHARE = {
     "workers moved": 0.05,
     "workers stopped": 0.01,
     "management moved": 0.01,
-    "scaled up in vain": 0.002,
 }
 """Share of the scenarios in which it must have happened in some trial: laws hold easily where nothing does."""
 PARTS, PER_PART = 4, 500
