@@ -57,7 +57,9 @@ def _walk(known: Lag, copied: Copied, ledger: Ledger, trial: int, index: int) ->
     """Return times in a bin, and how many commits up to each of them are expected to be missing, shape ``(n,)``."""
     b, load = ledger.bins[trial][index], ledger.load
     row = np.array([trial])
-    end_s, counted_s = min(b.end_s, ledger.horizon_s), max(b.start_s, 0.0)
+    counted_s = max(b.start_s, 0.0)
+    # Nothing is written any more once the last writer has left.
+    end_s = max(min(b.end_s, ledger.horizon_s, float(ledger.last_s[trial, index])), counted_s)
     start_s = min(max(b.start_s, since(copied, float(known.ages_s[-1]))), end_s)
     marks = [since(copied, age_s) for age_s in known.ages_s.tolist()]
     marks += [at_s for span in copied.spans for at_s in span] + [start_s, counted_s, end_s]

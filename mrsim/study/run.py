@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mrsim.errors import Problem, ScenarioError
 from mrsim.rng import Draws, fresh_seed
 from mrsim.study.collect import Chunk, Collector
 from mrsim.study.executors import (
@@ -336,13 +337,17 @@ def _store(path: str | PathLike[str], scenario: Scenario, seed: int | None, *, r
 
 
 def check_scenario(value: object, caller: str = "run") -> None:
-    """Raise ``TypeError`` if a value is no scenario, with the way to one."""
+    """Raise ``TypeError`` if a value is no scenario, ``ScenarioError`` if nobody asks for anything in it."""
     from mrsim.scenario.model import Scenario
 
     if not isinstance(value, Scenario):
         given = f"{str(value)!r}" if isinstance(value, (str, PathLike)) else "..."
         message = f"{caller} needs a scenario, got {type(value).__name__}: mrsim.{caller}(mrsim.load({given}))"
         raise TypeError(message)
+    if value.services and not value.clients:
+        users = f"{{near: {value.regions[0]}, share: 100%, resolvers: typical, class: browser}}"
+        hint = f"write clients: {{users: {users}}}"
+        raise ScenarioError([Problem("services without clients: nobody asks for anything", hint=hint)], value.path)
 
 
 def check_integer(name: str, value: object, least: int, most: int | None = None) -> int:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mrsim.errors import SimulationError
+from mrsim.errors import ScenarioError, SimulationError
 from mrsim.scenario.loader import loads
 from mrsim.study.collect import CHUNK
 from mrsim.study.executors import FIRST, WorkerError, tasks_of
@@ -315,3 +315,9 @@ def test_an_interruption_before_the_first_chunk_has_nothing_to_keep() -> None:
 def test_a_trial_that_no_study_has_is_refused(trial: int, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         run_one(SCENARIO, 2**64, trial)
+
+
+def test_services_that_nobody_asks_are_refused_with_what_to_write() -> None:
+    asked = loads(fakes.TEXT)
+    with pytest.raises(ScenarioError, match="services without clients"):
+        run(asked.model_copy(update={"clients": {}}), trials=10, seed=5)
