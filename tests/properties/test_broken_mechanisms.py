@@ -55,9 +55,9 @@ BROKEN = {
         "tests/reference/test_population_against_theory.py",
     ),
     "endpoint's ttl forgotten": Broken(
-        "population.py",
-        "seen[0] = changes_s[:, 0, None] + phases.of_cohort(cohort, Dimension.ENDPOINT) * ttl_s",
-        "seen[0] = changes_s[:, 0, None]",
+        "instances.py",
+        "phases.of_cohort(cohort, Dimension.ENDPOINT) * _life_s(ttl_s, 0)",
+        "0.0",
         "tests/reference/test_population_against_theory.py",
     ),
     "fence confirmed and not carried out": Broken(
