@@ -70,7 +70,7 @@ def test_read(written: object, expected: Distribution) -> None:
         ({"mixture": [{"share": "100%", "of": "5s"}, {"share": "0%", "of": "6s"}]}, "0%"),
         (None, "None is not a duration"),
         ([], "is not a duration"),
-        (float("nan"), "nan has no unit"),
+        (float("nan"), "nan is not a duration"),
     ],
 )
 def test_refused(written: object, message: str) -> None:
