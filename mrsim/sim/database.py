@@ -162,6 +162,7 @@ class Database:
         node = self.nodes[region]
         event = self._world.emit("resumed-as-primary", node.name, cause, "repair", why)
         node.role = "primary"
+        node.end_drain(self._world.now)
         self.changed(event)
 
     def changed(self, cause: int) -> None:

@@ -288,7 +288,6 @@ class LeaseControl:
         self._renewed_s = self._world.now
         self._cause = self._world.emit("lease-released", self._name, cause, "decision", f"handed over to {new.name}")
         event = self._database.demote(old.region, self._cause, "shut down for a switchover")
-        old.draining = False
         self._stepped_down.add(old.region)
         wait = self._world.sample(f"{self._name}/race", self._lease.race, self._race)
         self._world.at(self._world.now + wait, CONTROL, f"{self._name}/race", lambda: self._acquire(event, new))

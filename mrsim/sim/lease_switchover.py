@@ -130,7 +130,7 @@ class _Attempt:
         if self._lease.holder is self._old and self._old.running and self._old.role == "primary":
             return True
         if self._old.draining:
-            self._old.draining = False
+            self._old.end_drain(self._world.now)
             self._database.changed(self._last)
         self._owner.over()
         return False
@@ -140,7 +140,7 @@ class _Attempt:
             return
         self._last = self._world.emit("writes-stopped", self._old.name, self._last, "drain", "no new sessions begin")
         self._stopped_s = self._world.now
-        self._old.draining = True
+        self._old.drain(self._world.now)
         self._database.changed(self._last)
         takes = self._sample("drain", self._plan.drain) + self._sample("checkpoint", self._plan.checkpoint)
         self._after(takes, "shutdown", self._shut_down)
@@ -174,7 +174,7 @@ class _Attempt:
     def _go_back(self) -> None:
         if not self._holds():
             return
-        self._old.draining = False
+        self._old.end_drain(self._world.now)
         event = self._world.emit("resumed-as-primary", self._old.name, self._last, "repair", "called off")
         self._database.changed(event)
         self._owner.over()

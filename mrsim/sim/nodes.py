@@ -97,10 +97,8 @@ class Node:
         As a standby without a connection: how far it holds ``history``.
     copied
         As a standby without a connection: how it came by some of what lies beyond.
-    draining
-        As a primary: it refuses writes, because it hands over to another.
     drained_s
-        As a primary: the last such interval.
+        As a primary: the last interval in which it refused writes, to hand over to another.
     told_s
         As a primary: commits before this were acknowledged by the sets of standbys that it waited for earlier.
     """
@@ -112,7 +110,6 @@ class Node:
         "copied",
         "disk_full",
         "drained_s",
-        "draining",
         "fenced",
         "history",
         "host_up",
@@ -145,7 +142,6 @@ class Node:
         self.host_up = True
         self.made = True
         self.fenced = False
-        self.draining = False
         self.drained_s = (INF, INF)
         self.promoting = False
         self.blocked = False
@@ -179,9 +175,14 @@ class Node:
         """Whether commits are being acknowledged at this instant."""
         return self.open_since_s < INF
 
+    @property
+    def draining(self) -> bool:
+        """Whether it refuses writes now, because it hands over to another."""
+        since_s, until_s = self.drained_s
+        return since_s < until_s == INF
+
     def drain(self, now_s: float) -> None:
         """Accept no more writes, for a switchover."""
-        self.draining = True
         self.drained_s = (now_s, INF)
 
     def written_s(self, at_s: float) -> float:
@@ -191,7 +192,6 @@ class Node:
 
     def end_drain(self, now_s: float) -> None:
         """Be done with a switchover, one way or the other."""
-        self.draining = False
         self.drained_s = (self.drained_s[0], min(self.drained_s[1], now_s))
 
     def open(self, now_s: float, event: int, wait_s: float, watchers: tuple[str, ...]) -> None:

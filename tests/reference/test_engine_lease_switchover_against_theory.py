@@ -148,3 +148,10 @@ def test_without_the_store_there_is_none() -> None:
     for trace in traces(more=cut, trials=3):
         notes = [event.note for event in trace.events if event.kind == "switchover-refused"]
         assert notes == ["the lease store cannot be used by everybody"]
+
+
+def test_a_standby_nearer_than_the_new_primary_is_not_ahead_of_it() -> None:
+    """While the holder drains nobody writes: who got its last WAL sooner holds no more, and needs no rebuild."""
+    for trace in traces():
+        notes = {event.subject: event.note for event in trace.events if event.kind == "standby-attached"}
+        assert notes == dict.fromkeys(["db@site-a", "db@site-b"], "its position is behind the fork")
