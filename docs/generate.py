@@ -16,13 +16,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from docs import cloudnative_pg
 from mrsim.metrics import METRICS, Metric
 from mrsim.scenario.schema import schema
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = (
     *("README.md", "docs/metrics.md", "docs/language.md", "docs/command-line.md", "docs/calibration.md"),
-    *("docs/studies.md", "docs/rare-events.md"),
+    *("docs/studies.md", "docs/rare-events.md", "docs/cloudnative-pg.md"),
 )
 COMMANDS = (
     "run",
@@ -202,6 +203,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "schema": reference,
     "help": usage,
     "bookstore": bookstore,
+    "cloudnative-pg": cloudnative_pg.table,
     **{name: partial(session, *arguments) for name, arguments in SESSIONS.items()},
 }
 

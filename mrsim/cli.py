@@ -182,6 +182,7 @@ def run_command(
     """Run many trials of the scenario in FILE and report recovery, loss, split-brain and budgets."""
     from mrsim.report.json_export import json_text
     from mrsim.report.outputs import STDOUT, Outputs
+    from mrsim.report.remarks import remarks_counted
     from mrsim.report.terminal import page_of
     from mrsim.report.text import run_report
     from mrsim.study.verdict import exit_code
@@ -211,6 +212,7 @@ def run_command(
             click.echo(json_text(results), nl=False)
         click.echo(run_report(results, width=width, colour=colour, assumptions=assumptions), nl=False, err=as_json)
         click.echo(known, nl=False, err=as_json)
+        click.echo(remarks_counted([scenario], width=width, colour=colour), nl=False, err=as_json)
     if interrupted:
         more = "; --resume goes on after them" if store_path else ""
         return _say(f"interrupted: the report covers the {results.n} trials that were finished{more}", INTERRUPTED)
@@ -219,15 +221,20 @@ def run_command(
 
 @commands.command("validate")
 @click.argument("paths", type=PATH, nargs=-1, required=True, metavar="PATH...")
-def validate_command(paths: tuple[Path, ...]) -> int:
-    """Read scenario files, or all those in folders, and say what is wrong with them; nothing is run."""
+@SET
+def validate_command(paths: tuple[Path, ...], settings: tuple[Setting, ...]) -> int:
+    """Read scenario files, or all those in folders, and say what is wrong with them; nothing is run.
+
+    Of a valid one it also says what it may not be meant to mean. Reports of run, check and compare tell how many such
+    remarks there are.
+    """
     from mrsim.report.remarks import remarks_on
     from mrsim.scenario.loader import load
 
     code = PASSED
     for file in _scenario_files(paths):
         try:
-            scenario = load(file)
+            scenario = load(file, settings)
         except ScenarioError as error:
             code = _say(str(error), INVALID, prefix="")
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 
 
@@ -89,4 +90,5 @@ class ExtraError(MrsimError):
     """Something was asked for that needs packages which are not installed: those of an extra."""
 
     def __init__(self, extra: str) -> None:
-        super().__init__(f"this needs packages that are not installed: pip install 'mrsim[{extra}]'")
+        python = sys.executable or "python"
+        super().__init__(f"this needs packages that are not installed: {python} -m pip install 'mrsim[{extra}]'")

@@ -297,7 +297,13 @@ def seen_s(
 
 
 def moved_s(
-    phases: Phases, cohort: str, changes_s: Floats, converges: Distribution, outages_s: list[Floats] | None = None
+    phases: Phases,
+    cohort: str,
+    changes_s: Floats,
+    converges: Distribution,
+    outages_s: list[Floats] | None = None,
+    *,
+    held: bool = True,
 ) -> Floats:
     """Return when the packets of each point of a cohort follow each change of an anycast address's routes.
 
@@ -310,6 +316,8 @@ def moved_s(
         As in :func:`seen_s`.
     converges
         From a route's change to a client's packets following it.
+    held
+        Whether established connections lead to a region; else they end at a proxy, which asks region by region.
 
     Returns
     -------
@@ -321,17 +329,20 @@ def moved_s(
         late_s = converges.quantile(phases.coordinate(stratum, Dimension.RESOLVER))
         return [change + late_s for change in changes]
 
-    return _followed_s(phases, cohort, changes_s, routed, outages_s or [])
+    return _followed_s(phases, cohort, changes_s, routed, outages_s or [], held=held)
 
 
-def _followed_s(phases: Phases, cohort: str, changes_s: Floats, known: Known, outages_s: list[Floats]) -> Floats:
+def _followed_s(
+    phases: Phases, cohort: str, changes_s: Floats, known: Known, outages_s: list[Floats], *, held: bool = True
+) -> Floats:
     """Return when each point follows each change: when its stratum knows, ``known(stratum, changes)``, or its pool."""
     layout = phases.population.cohorts[cohort]
     count, number = changes_s.shape
     out = np.empty((number, count, layout.points))
     changes = [changes_s[:, index, None] for index in range(number)]
     for stratum in layout.strata if number else ():
-        times = _pooled_times(phases, stratum, known(stratum, changes), outages_s)
+        times = known(stratum, changes)
+        times = _pooled_times(phases, stratum, times, outages_s) if held else times
         for index, value in enumerate(times):
             out[index, :, stratum.columns] = value
     return out.transpose(1, 0, 2)

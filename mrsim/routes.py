@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mrsim.detours import second_tries, silences
 from mrsim.instances import endpoint_seen_s
 from mrsim.population import Dimension, moved_s, seen_s
 from mrsim.ranges import Ranges, chosen, everywhere, join, meet, nowhere, of_rows
@@ -34,7 +35,7 @@ from mrsim.slabs import (
     segments,
     with_errors,
 )
-from mrsim.spans import ALWAYS, Interval, gaps, of_spans
+from mrsim.spans import ALWAYS, Interval, of_spans
 from mrsim.trace import INF, NO_EVENT, Change
 from mrsim.weighting import Draw, portions
 
@@ -106,10 +107,12 @@ class Routes:
         return found
 
     def _seen_s(self, record: str, cohort: str, changes: Changes) -> Floats:
-        outages = self._outages(cohort, changes)
         found = self.scenario.dns.get(record)
+        proxied = found is not None and found.edge is not None
+        pools = any(stratum.client.pool_lifetime > 0 for stratum in self.population.cohorts[cohort].strata)
+        outages = silences(changes, partial(self.front, cohort)) if pools and not proxied else None
         if found is not None and found.converges is not None:
-            return moved_s(self.phases, cohort, changes.changes_s, found.converges, outages)
+            return moved_s(self.phases, cohort, changes.changes_s, found.converges, outages, held=not proxied)
         return seen_s(self.phases, cohort, changes.changes_s, found.ttl if found is not None else 0.0, outages)
 
     def _work(self, service: str, cohort: str, *, latest: bool) -> tuple[Changes, Floats]:
@@ -139,24 +142,6 @@ class Routes:
         whose = np.broadcast_to(odd, (self.count, len(odd)))
         yield earlier, before_s, whose
         yield changes, at_s, ~whose
-
-    def _outages(self, cohort: str, changes: Changes) -> list[Floats] | None:
-        """Per change: when the front door of the region left behind is silent; only pools ask."""
-        if not any(stratum.client.pool_lifetime > 0 for stratum in self.population.cohorts[cohort].strata):
-            return None
-        found = []
-        for index in range(changes.changes_s.shape[1]):
-            rows = []
-            for trial, targets in enumerate(changes.targets):
-                old = targets[index] if index < len(targets) else ""
-                rows.append(gaps(self.front(cohort, old)[trial], 0.0, INF) if old else ())
-            width = max(map(len, rows), default=0)
-            padded = np.full((self.count, width, 2), np.inf)
-            for trial, row in enumerate(rows):
-                for place, outage in enumerate(row):
-                    padded[trial, place] = outage
-            found.append(padded)
-        return found
 
     def _endpoint(self, store: str, regions: tuple[str, ...]) -> Changes:
         key = (store, regions)
@@ -282,7 +267,7 @@ class Routes:
             return known[node]
 
         for cohort in self.population.cohorts:
-            for region_layer, answered, mine in self.regions(service, cohort):
+            for region_layer, answered, mine in self.regions(service, cohort, reading=reading):
                 regions = tuple(region if may_serve(region) else "" for region in answered)
                 paths = chosen(regions, partial(self._into, service, cohort, reading))
                 if store is None or pieces is None:
@@ -297,8 +282,19 @@ class Routes:
                     packed = self._pack(served, regions, np.maximum(region_layer.change_s, node_layer.change_s))
                     yield from self._of_pieces(cohort, regions, region_layer, node_layer, packed, mine)
 
-    def regions(self, service: str, cohort: str) -> Iterator[tuple[Layer, tuple[str, ...], Bools | None]]:
+    def regions(
+        self, service: str, cohort: str, *, reading: bool = True
+    ) -> Iterator[tuple[Layer, tuple[str, ...], Bools | None]]:
         """Yield stretches between changes, the region of each trial, and whose it is if not that of all points."""
+        record = self._records.get(service, "")
+        edge = self.scenario.dns[record].edge if record else None
+        if edge is None or not (reading or edge.writes):
+            return self._led(service, cohort)
+        tries = [trace.tries.get(record, {}) for trace in self.traces]
+        return second_tries(self._led(service, cohort), cohort, tries, self.population.cohorts[cohort].points)
+
+    def _led(self, service: str, cohort: str) -> Iterator[tuple[Layer, tuple[str, ...], Bools | None]]:
+        """Yield the same as answers and routes have it, before any proxy turns elsewhere."""
         if self.scenario.services[service].is_worker:
             for changes, seen, whose in self._shifts(service, cohort):
                 for layer, answered in segments(changes, seen, seen):
@@ -369,6 +365,8 @@ class Routes:
                 end = np.where(fails, -np.inf, end)
             if mine is not None:
                 end = np.where(mine[rows], end, -np.inf)
+            if not (end > start).any():
+                continue  # Nobody's: what comes and goes often makes many of these.
             yield Slab(
                 cohort=cohort,
                 weight=points.weight,
@@ -384,6 +382,7 @@ class Routes:
                 open_from_s=open_from,
                 open_event=packed.event[rows, place],
                 regions=regions,
+                again=None if region.again is None else region.again[rows],
             )
 
 

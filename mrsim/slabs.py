@@ -93,6 +93,8 @@ class Slab:
         When the way opened, and the event that opened it, per row.
     regions
         The region that it leads through in each trial of the chunk, whether or not the trial has it.
+    again
+        In which of the rows requests come there on a proxy's second try; None: in none.
     """
 
     cohort: str
@@ -109,6 +111,7 @@ class Slab:
     open_from_s: Floats
     open_event: Ints
     regions: tuple[str, ...]
+    again: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,6 +123,8 @@ class Layer:
     change_s: Floats
     event: Ints
     seen_s: Floats | None = None
+    again: NDArray[np.bool_] | None = None
+    """In which trials requests come here on a proxy's second try, shape ``(trials,)``; None: in none."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -147,7 +147,6 @@ class TiltedDraws(Draws):
         self.laws: dict[tuple[str, int], Quantile] = {}
         self._tilt = tilt
         self._components = tilt.components(self)
-        self._narrow: dict[tuple[str, int], Floats] = {}
 
     def uniform(self, name: str, occasion: int = 0) -> Floats:
         """Return one uniform per trial, tilted, shape ``(count,)``."""

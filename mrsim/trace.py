@@ -14,6 +14,12 @@ INF = float("inf")
 NO_EVENT = -1
 """Cause of what was so from the start."""
 
+
+def site_of(node: str) -> str:
+    """Return the region or zone of a node by its name, ``store@site``."""
+    return node.rpartition("@")[2]
+
+
 PHASES = (
     "detection",
     "decision",
@@ -167,6 +173,47 @@ class Reading:
 
 
 @dataclass(slots=True)
+class Asked:
+    """Whose answers a commit waits for: of as many of these places as are ``needed``, the first to answer."""
+
+    needed: int
+    places: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Delivered:
+    """What a consumer got over one connection: the commits of a line of WAL from one commit time up to another.
+
+    ``history`` is the line: its own commits after its fork, its ancestors' before. A ``fresh`` consumer was filled anew
+    with all of it, and holds nothing that it got before. One that is ``open`` goes on at the end of the trial.
+    """
+
+    history: int
+    from_s: float
+    to_s: float
+    fresh: bool = False
+    open: bool = False
+
+
+@dataclass(slots=True)
+class FeedTrace:
+    """What happened to one consumer of a store's changes."""
+
+    delivered: list[Delivered]
+    """In order of time."""
+    complete: list[Span]
+    """When it was no further behind than it always is, and had missed nothing."""
+    lag_s: float
+    """How old the newest of what it showed was, at the first fault; at the start if there was none."""
+    longest_s: float
+    """Longest time from a commit to its showing there; of those that never do, as long as they waited."""
+    level_s: float
+    """When it had last caught up with its primary, whatever it had missed; infinite while it has not."""
+    waiting: bool
+    """Whether it was not reading at the end."""
+
+
+@dataclass(slots=True)
 class StoreTrace:
     """What happened to one store."""
 
@@ -189,6 +236,8 @@ class StoreTrace:
     """What people brought back from the disks of former primaries."""
     readings: list[Reading] = field(default_factory=list)
     """Samples of what readers are shown, by time; none if no service asks."""
+    asked: dict[str, Asked] = field(default_factory=dict)
+    """Per node that acknowledges at the end of the trial and waits for others: whom."""
 
 
 @dataclass(slots=True)
@@ -228,9 +277,13 @@ class Trace:
     answers: dict[str, dict[str, list[Change]]]
     error_rate: dict[str, list[tuple[float, float, float]]] = field(default_factory=dict)
     burst_phase_s: dict[str, float] = field(default_factory=dict)
+    tries: dict[str, dict[tuple[str, str], list[Change]]] = field(default_factory=dict)
+    """Per record with a proxy: by (cohort, region) where requests sent to the region are answered on a second try."""
     fault_events: list[int] = field(default_factory=list)
     fault_effects: list[bool] = field(default_factory=list)
     serving: dict[tuple[str, str], list[Span]] = field(default_factory=dict)
+    feeds: dict[str, FeedTrace] = field(default_factory=dict)
+    """Per feed: what its consumer got."""
 
     def __repr__(self) -> str:
         """Return the trial in a line: where it comes from, when the fault was, how much happened."""

@@ -71,6 +71,26 @@ WORDS: dict[Dimension, str] = {
     "factor": "a factor",
 }
 
+_FOREIGN: dict[Dimension, dict[str, str]] = {
+    "duration": {
+        "us": "usec usecs microsecond microseconds",
+        "ms": "msec msecs millis millisecond milliseconds",
+        "s": "sec secs second seconds",
+        "min": "mins minute minutes",
+        "h": "hr hrs hour hours",
+        "d": "day days",
+    },
+    "rate": {"/s": "/sec /second tps qps rps", "/min": "/minute tpm qpm rpm", "/h": "/hr /hour", "/d": "/day"},
+    "share": {"%": "percent pct"},
+    "factor": {"x": "times"},
+}
+"""How people write units elsewhere, by the unit that is meant."""
+
+_LONGER = {"w": 7, "week": 7, "weeks": 7, "y": 365, "yr": 365, "year": 365, "years": 365}
+"""Days in units that are not used here."""
+
+_BITS_OR_BYTES = re.compile(r"([kmgt]?)(?:b/s|bps|b/sec)", re.ASCII | re.IGNORECASE)
+
 _NUMBER = r"\d+(?:\.\d+)?"
 _ONE = re.compile(rf"({_NUMBER})\s*([A-Za-z%/]+)", re.ASCII)
 _COMPOUND = re.compile(rf"(?:{_NUMBER}\s*(?:d|h|min|s|ms|us)\s*)+", re.ASCII)
@@ -154,6 +174,8 @@ def _with_units(number: str, dimension: Dimension) -> str:
         "share": ("%",),
         "factor": ("x",),
     }
+    if dimension == "share" and 0 < float(number) <= 1:
+        return f"{_plain(Decimal(number) * 100)}% or {number}%"
     return " or ".join(f"{number}{unit}" for unit in likely[dimension])
 
 
@@ -161,7 +183,12 @@ def _unreadable(text: str, dimension: Dimension) -> WrittenError:
     word = WORDS[dimension]
     if re.fullmatch(rf"-\s*{_NUMBER}.*", text, re.ASCII):
         return WrittenError(f"{text!r} is negative, {word} is needed", f"write {EXAMPLES[dimension]}")
-    return WrittenError(f"{text!r} is not {word}", f"write {EXAMPLES[dimension]}")
+    hint = f"write {EXAMPLES[dimension]}"
+    other = re.fullmatch(r"(\d+)([.,]\d+)?(e[+-]?\d)?\s*([A-Za-z%/]+)", text, re.ASCII | re.IGNORECASE)
+    if other is not None and other[4] in UNITS[dimension]:
+        number = Decimal(other[1] + (other[2] or "").replace(",", ".") + (other[3] or ""))
+        hint = f"write {_plain(number)}{other[4]}"
+    return WrittenError(f"{text!r} is not {word}", hint)
 
 
 def _wrong_unit(text: str, number: str, unit: str, dimension: Dimension) -> WrittenError:
@@ -173,9 +200,25 @@ def _wrong_unit(text: str, number: str, unit: str, dimension: Dimension) -> Writ
     for other, units in UNITS.items():
         if unit in units:
             return WrittenError(f"{text!r} is {WORDS[other]}, {word} is needed", f"write {EXAMPLES[dimension]}")
-    same = [known for units in UNITS.values() for known in units if known.lower() == unit.lower()]
-    hint = f"did you mean {number}{same[0]}?" if same else f"write {EXAMPLES[dimension]}"
+    hint = _meant(number, unit, dimension) or f"write {EXAMPLES[dimension]}"
     return WrittenError(f"{text!r} has the unknown unit {unit!r}", hint)
+
+
+def _meant(number: str, unit: str, dimension: Dimension) -> str:
+    """Return a hint that writes a quantity with the unit that was probably meant; empty if none is near."""
+    for known, words in _FOREIGN.get(dimension, {}).items():
+        if unit.lower() in words.split():
+            return f"write {number}{known}"
+    days = Decimal(number) * _LONGER.get(unit.lower(), 0)
+    if dimension == "duration" and 0 < days * 86400 <= LONGEST_S:
+        return f"write {_plain(days)}d"
+    bits = _BITS_OR_BYTES.fullmatch(unit)
+    if dimension == "bandwidth" and bits is not None:
+        prefix = "k" if bits[1].lower() == "k" else bits[1].upper()
+        as_bytes = f"{number}{prefix}B/s"
+        return f"write {as_bytes}" if "B" in unit else f"write {number}{prefix}bit/s, or {as_bytes} if bytes are meant"
+    same = [known for known in UNITS[dimension] if known.lower() == unit.lower()]
+    return f"did you mean {number}{same[0]}?" if same else ""
 
 
 def _short(value: object) -> str:

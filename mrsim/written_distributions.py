@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Mapping
 from decimal import Decimal
+from difflib import get_close_matches
 from typing import Any
 
 from mrsim.distributions import Constant, Distribution, Exponential, LogNormal, Pareto, Uniform
@@ -26,6 +27,9 @@ DEEPEST = 4
 
 LARGEST = 10_000
 """An empirical distribution has no more values than this, a mixture no more parts."""
+
+_DASHED = re.compile(r"\s*(\d[\w.]*?)\s*(?:-|\u2013|\u2014|\u2026|to)\s*(\d[\w.]*)\s*")
+"""How people write ranges elsewhere."""
 
 _QUANTILE = re.compile(r"p(\d{1,2}(?:\.\d{1,4})?)", re.ASCII)
 
@@ -52,7 +56,7 @@ def read(value: object, depth: int = 0) -> Distribution:
             return _from_mapping(value, depth)
         if isinstance(value, str) and ".." in value:
             return _from_range(value)
-        return Constant(parse(value, "duration"))
+        return Constant(_scalar(value))
     except WrittenError:
         raise
     except ValueError as error:
@@ -60,9 +64,25 @@ def read(value: object, depth: int = 0) -> Distribution:
         raise WrittenError(msg, f"forms are {FORMS}") from error
 
 
+def _scalar(value: object) -> float:
+    if isinstance(value, str) and (ends := _DASHED.fullmatch(value)):
+        msg = f"{value!r} is not a duration"
+        raise WrittenError(msg, f"a range is written {ends[1]}..{ends[2]}")
+    return parse(value, "duration")
+
+
 def _shown(value: object) -> str:
-    text = str(value) if isinstance(value, str) else repr(value)
+    text = _plain(value)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _plain(value: object) -> str:
+    """Return plain data as it is written in a file."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {_plain(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(_plain(inner) for inner in value) + "]"
+    return str(value)
 
 
 def _from_range(text: str) -> Distribution:
@@ -98,7 +118,22 @@ def _from_mapping(value: Mapping[Any, Any], depth: int) -> Distribution:
             raise WrittenError(msg)
         return LogNormal.through(p, x, q, y)
     msg = f"{_shown(dict(value))} is no way to write an uncertain duration"
-    raise WrittenError(msg, f"forms are {FORMS}")
+    raise WrittenError(msg, _near_form(value, levels))
+
+
+def _near_form(value: Mapping[Any, Any], levels: Mapping[float, float]) -> str:
+    """Return the hint for a mapping that is no form: the key that was meant, what is missing, or all forms."""
+    if set(value) & {"p0", "p100", "min", "max"}:
+        return "the ends are written as a range: 30s..2min"
+    if len(levels) == len(value) == 1:
+        (key, written), *_ = value.items()
+        return f"one quantile makes no distribution: write {written}, or add another, such as p95 to {key}"
+    known = ("median", "mean", "sd", "p95", "exponential", "pareto", "values", "weights", "mixture")
+    for key in value:
+        close = get_close_matches(str(key), known, n=1) if str(key) not in known else []
+        if close and _QUANTILE.fullmatch(str(key)) is None:
+            return f"did you mean {close[0]!r}?"
+    return f"forms are {FORMS}"
 
 
 def _inner(value: Mapping[Any, Any], name: str, allowed: tuple[set[str], ...]) -> Mapping[Any, Any]:

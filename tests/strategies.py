@@ -49,12 +49,14 @@ def _wal(draw: st.DrawFn) -> Data:
     return wal
 
 
-def _commit(draw: st.DrawFn, standbys: list[str]) -> Any:
+def _commit(draw: st.DrawFn, standbys: list[str], near: list[str]) -> Any:
     kind = draw(st.sampled_from(["async", "async", "any", "async", "first"]))
     if kind == "async" or not standbys:
         return "async"
     of = _some(draw, tuple(standbys))
     when_short = draw(st.sampled_from(["block", "degrade"]))
+    if near and set(near) <= set(standbys) and draw(st.booleans()):
+        return {kind: draw(st.integers(1, len(near))), "of": "in-region", "when_short": when_short}
     return {kind: draw(st.integers(1, len(of))), "of": of, "when_short": when_short}
 
 
@@ -96,6 +98,17 @@ def leases(draw: st.DrawFn, voters: tuple[str, ...], *, enforced_by: str | None 
         lease |= {"status_timeout": "2s", "race_backoff": draw(st.sampled_from(["0s", "2s"]))}
     if draw(st.sampled_from([False, False, True])):
         lease["max_lag_bytes"] = draw(st.sampled_from(["1MB", "100MB"]))
+    return lease
+
+
+@st.composite
+def site_leases(draw: st.DrawFn) -> Data:
+    """Return leases inside regions, with any of their options."""
+    lease: Data = draw(leases(("witness",)).filter(lambda one: one["product"] != "kubernetes"))
+    del lease["enforced_by"]
+    lease["voters"] = draw(st.sampled_from(["region", "zones"]))
+    if "watchdog" in lease:
+        lease["reboots"] = draw(durations(1, 60))
     return lease
 
 
@@ -155,6 +168,12 @@ def _fence(draw: st.DrawFn, regions: tuple[str, ...], primary: str) -> Data:
     }
 
 
+def _token(draw: st.DrawFn) -> Data:
+    token: Data = {"by": "token", "takes": draw(durations(0, 1)), "every": "5s", "timeout": draw(seconds(0.5, 10))}
+    then = draw(st.sampled_from(["block", "proceed", "operator-override"]))
+    return token | {"if_unconfirmed": {"retry": draw(st.integers(0, 2)), "then": then, "after": draw(durations(1, 60))}}
+
+
 def _runbook(draw: st.DrawFn, moved_by: str) -> Data:
     runbook: Data = {
         "before": draw(st.integers(1, 3)),
@@ -190,9 +209,12 @@ def _failover(draw: st.DrawFn, regions: tuple[str, ...], primary: str, standbys:
         if draw(st.booleans()):
             failover["promote"]["order"] = _some(draw, tuple(standbys))
         if draw(st.sampled_from([True, False])):
-            failover["fence"] = _fence(draw, regions, primary)
+            token = draw(st.sampled_from([False, False, False, True]))
+            failover["fence"] = _token(draw) if token else _fence(draw, regions, primary)
         if draw(st.integers(0, 3)) == 0:
             failover["runbook"] = _runbook(draw, moved_by)
+    elif draw(st.integers(0, 3)) == 0:
+        failover["fence"] = _token(draw) | {"if_unconfirmed": "proceed"}
     if by != "lease" or moved_by == "health":
         failover["detect"] = _detect(draw, regions, primary)
     if draw(st.integers(0, 3)) == 0:
@@ -209,10 +231,7 @@ def _store(draw: st.DrawFn, regions: tuple[str, ...], zones: dict[str, list[str]
     listed: list[Any] = list(standbys)
     if len(standbys) > 1 and draw(st.integers(0, 3)) == 0:
         listed[-1] = {"region": standbys[-1], "source": standbys[0]}
-    archive: Data | None = None
-    if standbys and draw(st.integers(0, 4)) == 0:
-        listed[-1] = {"region": standbys[-1], "via": "archive"}
-        archive = {"place": draw(st.sampled_from(regions)), "timeout": draw(seconds(5, 300)), "upload": "0.5s..2s"}
+    archive = _archive(draw, regions, standbys, listed)
     snapshots: Data | None = None
     if standbys and archive is None and draw(st.integers(0, 5)) == 0:
         listed[-1] = {"region": standbys[-1], "via": "snapshot"}
@@ -228,7 +247,11 @@ def _store(draw: st.DrawFn, regions: tuple[str, ...], zones: dict[str, list[str]
     store: Data = {
         "primary": primary,
         "standbys": listed,
-        "commit": _commit(draw, [region for region in listed if isinstance(region, str)]),
+        "commit": _commit(
+            draw,
+            [one for one, item in zip(standbys, listed, strict=True) if isinstance(item, str) or "fallback" in item],
+            near,
+        ),
         "endpoint": {"ttl": "30s", "moved_by": moved_by, "takes": draw(durations(0, 60))},
         "wal": _wal(draw),
     }
@@ -242,24 +265,47 @@ def _store(draw: st.DrawFn, regions: tuple[str, ...], zones: dict[str, list[str]
         store["wal"].pop("bulk", None)
     if (
         any(isinstance(item, str) or item.get("via", "stream") == "stream" for item in listed)
+        and not any(isinstance(item, dict) and "fallback" in item for item in listed)
         and draw(st.integers(0, 4)) == 0
     ):
         limit = draw(st.sampled_from(["disk", "max_slot_wal_keep_size"]))
         store["slots"] = {limit: "20MB", "makes_room": "1min..5min", "reclone": draw(durations(5, 120))}
+    if draw(st.integers(0, 4)) == 0 and len(regions) > 1:
+        places = _some(draw, (*regions, *near))
+        store["storage"] = places if places != [primary] else [*places, regions[regions[0] == home]]
     if draw(st.booleans()):
         store["product"] = "cloudnative-pg"
     if standbys and draw(st.sampled_from([True] * 9 + [False])):
         store["failover"] = _failover(draw, regions, home, standbys, moved_by)
     if near and draw(st.sampled_from([True, True, False])):
-        _manage_inside(draw, store, bool(standbys[len(near) :]))
+        _manage_inside(draw, store, near, bool(standbys[len(near) :]))
     return store
 
 
-def _manage_inside(draw: st.DrawFn, store: Data, elsewhere: bool) -> None:
-    """Let a manager look after the nodes of a region; a lease would do so itself."""
+def _archive(draw: st.DrawFn, regions: tuple[str, ...], standbys: list[str], listed: list[Any]) -> Data | None:
+    """Let the last standbys restore from an archive, or from one another's, or have it behind their stream."""
+    if not standbys or draw(st.integers(0, 4)) > 0:
+        return None
+    listed[-1] = {"region": standbys[-1], "via": "archive"}
+    archive = {"place": draw(st.sampled_from(regions)), "timeout": draw(seconds(5, 300)), "upload": "0.5s..2s"}
+    if len(standbys) > 1 and draw(st.booleans()):
+        before = {"region": standbys[-2], "via": draw(st.sampled_from(["stream", "archive"]))}
+        listed[-2] = before | {"archive": draw(st.sampled_from(regions))}
+        listed[-1]["source"] = standbys[-2]
+    elif draw(st.booleans()):
+        listed[-1] = {"region": standbys[-1], "fallback": "archive"}
+    return archive
+
+
+def _manage_inside(draw: st.DrawFn, store: Data, near: list[str], elsewhere: bool) -> None:
+    """Let a manager or a lease of its own look after the nodes of a region; a lease over all would do so itself."""
     if store.get("failover", {}).get("decide", {}).get("by") == "lease" or not elsewhere:
         store.pop("failover", None)
         store["endpoint"]["moved_by"] = draw(st.sampled_from(["controller", "gitops"]))
+    if draw(st.integers(0, 2)) == 0:
+        fails = draw(st.sampled_from(["0%", "0%", "50%"]))
+        store["in_region"] = {"decide": draw(site_leases()), "fails_to_promote": fails, "attempt_timeout": "20s"}
+        return
     store["in_region"] = {
         "every": "5s",
         "fails": draw(st.integers(1, 3)),
@@ -269,7 +315,40 @@ def _manage_inside(draw: st.DrawFn, store: Data, elsewhere: bool) -> None:
         "delay": draw(st.sampled_from(["0s", "5s..20s"])),
         "fails_to_promote": draw(st.sampled_from(["0%", "0%", "50%"])),
         "attempt_timeout": "20s",
+        "isolation_check": draw(st.sampled_from([False, False, False, True])),
     }
+    if draw(st.booleans()):
+        store["in_region"]["lease"] = draw(st.sampled_from(["5s", "15s"]))
+    of = store["commit"]["of"] if isinstance(store["commit"], dict) else []
+    if of == "in-region" or (of and set(of) <= set(near)):
+        store["in_region"]["quorum"] = draw(st.booleans())
+
+
+def _several_elsewhere(draw: st.DrawFn, regions: tuple[str, ...], store: Data) -> dict[str, list[str]]:
+    """Let a standby elsewhere be a cluster of two, or none; return its zones."""
+    listed = store["standbys"]
+    far = [item for item in (one if isinstance(one, str) else one["region"] for one in listed) if item in regions]
+    if not far or draw(st.booleans()):
+        return {}
+    region = draw(st.sampled_from(far))
+    first, second = f"{region}-a", f"{region}-b"
+    several: list[Any] = []
+    for item in listed:
+        one = {"region": item} if isinstance(item, str) else dict(item)
+        if one.get("source") == region:
+            one["source"] = first
+        if one["region"] == region:
+            several += [one | {"region": first}, {"region": second} | ({"via": one["via"]} if "via" in one else {})]
+        else:
+            several.append(one if len(one) > 1 else one["region"])
+    store["standbys"] = several
+    renamed = {region: first}
+    if isinstance(store["commit"], dict) and store["commit"]["of"] != "in-region":
+        store["commit"]["of"] = [renamed.get(one, one) for one in store["commit"]["of"]]
+    order = store.get("failover", {}).get("promote", {}).get("order")
+    if order is not None:
+        store["failover"]["promote"]["order"] = [renamed.get(one, one) for one in order]
+    return {region: [first, second]}
 
 
 def _service(draw: st.DrawFn) -> Data:
@@ -336,6 +415,26 @@ def _management(draw: st.DrawFn, regions: tuple[str, ...], store: Data, services
     return {"management": {"gitops": plane}}
 
 
+def _feeds(draw: st.DrawFn, regions: tuple[str, ...], store: Data) -> Data:
+    """Return no consumers of changes, or one or two, with a slot of any kind."""
+    if "objects" in store or draw(st.sampled_from([True, True, False])):
+        return {}
+    streams = [item for item in store["standbys"] if isinstance(item, str)]
+    feeds: Data = {}
+    for name in ("index", "lake")[: draw(st.integers(1, 2))]:
+        feed: Data = {"of": STORE, "region": draw(st.sampled_from(regions)), "reads_after": draw(durations(0.01, 3))}
+        if streams and draw(st.sampled_from([True, True, False])):
+            waits_for = draw(st.sampled_from([[], [], streams[:1], streams]))
+            feed["slot"] = {"synced_every": draw(durations(0.2, 60)), "waits_for": waits_for}
+        feed |= {"confirms_every": draw(st.sampled_from(["0s", "60s"])), "keeps_position": draw(st.booleans())}
+        feed |= {"reconnects": draw(durations(0, 20)), "recreates": draw(durations(0, 300))}
+        if draw(st.booleans()):
+            size = draw(st.sampled_from(["100MB", "10GB"]))
+            feed["reseeds"] = {"after": draw(durations(0, 900)), "size": size, "throughput": "20MB/s"}
+        feeds[name] = feed
+    return {"feeds": feeds}
+
+
 def _worker(draw: st.DrawFn) -> Data:
     """Return a service that runs beside the primary and follows it."""
     relocates = {"schedule": "5s", "pull": draw(st.sampled_from(["0s", "5s..60s"])), "start": draw(durations(0.1, 20))}
@@ -347,6 +446,10 @@ def _record(draw: st.DrawFn, regions: tuple[str, ...]) -> Data:
     record: Data = {"serves": ["orders"], "policy": policy, "regions": list(regions)}
     if policy != "anycast":
         record["ttl"] = "60s"
+    elif len(regions) > 1 and draw(st.booleans()):
+        patience = draw(st.sampled_from(["10s", "1min"]))
+        record["edge"] = {"connect_timeout": draw(seconds(1, 30)), "clients_give_up_after": patience}
+        record["edge"]["writes"] = draw(st.sampled_from([True, True, False]))
     if policy == "geography":
         record["locations"] = {"users": _some(draw, regions)}
     if policy == "weighted":
@@ -365,6 +468,17 @@ def _record(draw: st.DrawFn, regions: tuple[str, ...]) -> Data:
     return record
 
 
+def _edited(draw: st.DrawFn, store: Data, record: Data) -> None:
+    """Let a person edit the record, or leave it to its checks."""
+    if record["policy"] in ("anycast", "weighted") or draw(st.booleans()):
+        return
+    plan = {"takes": draw(durations(30, 900)), "back": draw(durations(10, 900)), "propagates": draw(durations(0.1, 60))}
+    if "health_check" in record:
+        record["edited"] = plan
+    elif record["policy"] == "failover" and "failover" in store:
+        record["edited"] = plan | {"when": "promoted"}
+
+
 def _fault(draw: st.DrawFn, regions: tuple[str, ...], store: Data, kind: str) -> Data:
     home = next(region for region in regions if store["primary"].startswith(region))
     region = draw(st.sampled_from([*[home] * 4, *regions]))
@@ -380,13 +494,22 @@ def _fault(draw: st.DrawFn, regions: tuple[str, ...], store: Data, kind: str) ->
         spared = draw(st.sampled_from([["users"], [f"{region}-control"], ["users", "endpoint-authority"], others[:1]]))
         spared = [place for place in spared if place != f"{region}-control"]
         return fault | {"region": region, "cut_from": "rest", "still_reached_by": spared, "in_flight": in_flight}
+    if kind == "cut-zone":
+        near = [home, *(item for item in standbys if item.startswith(f"{home}-"))]
+        away = draw(st.sampled_from([near[:1], near[1:], [*near, *OUTSIDE]]))
+        direction = draw(st.sampled_from(["both", "both", "forward", "backward"]))
+        inside = {"kind": "partition", "between": [store["primary"]], "and": away, "direction": direction}
+        return fault | inside | {"in_flight": in_flight}
     if kind == "partition":
         direction = draw(st.sampled_from(["both", "forward", "backward"]))
         away = draw(st.lists(st.sampled_from(others), min_size=1, max_size=4, unique=True))
         return fault | {"between": [region], "and": away, "direction": direction, "in_flight": in_flight}
     if kind == "switchover":
-        plan = {"kind": kind, "at": fault["at"], "store": STORE, "to": draw(st.sampled_from(standbys))}
+        able = standbys if "failover" in store else [item for item in standbys if item.startswith(home)]
+        plan = {"kind": kind, "at": fault["at"], "store": STORE, "to": draw(st.sampled_from(able))}
         quick = {"drain": "1s..5s", "checkpoint": "2s", "hands_over": draw(durations(1, 120)), "goes_back": "20s"}
+        quick["follows"] = draw(st.sampled_from(["after-shutdown", "after-promotion"]))
+        quick["starts_again"] = draw(durations(1, 400))
         if draw(st.booleans()):
             quick["lowers_ttl"] = {"to": draw(seconds(1, 29)), "ahead": draw(seconds(1, 1200))}
         return plan | quick | {"gives_up_after": draw(seconds(60, 400))}
@@ -412,12 +535,14 @@ def _faults(draw: st.DrawFn, regions: tuple[str, ...], store: Data) -> list[Data
     kinds += ["link-degradation", "node-loss"]
     if store["primary"] not in regions:
         kinds += ["zone-loss", "process-crash", "node-loss"]
+    if "in_region" in store:
+        kinds.append("cut-zone")
     if store["standbys"]:
         kinds.append("replication-stall")
-    if "failover" in store:
+    if "failover" in store or "decide" in store.get("in_region", {}):
         kinds.append("agent-crash")
-        if "in_region" not in store:
-            kinds.append("switchover")
+    if "failover" in store or "in_region" in store:
+        kinds.append("switchover")
     return [_fault(draw, regions, store, draw(st.sampled_from(kinds))) for _ in range(draw(st.integers(1, 3)))]
 
 
@@ -426,7 +551,8 @@ def scenario_data(draw: st.DrawFn, *, with_faults: bool = True) -> Data:
     """Return a scenario as plain data, as a file would hold it.
 
     One store named ``db`` in one to four regions, one of them with zones or not, any way of failing over, a service
-    that may be scaled down in some regions, perhaps workers beside the primary and a management plane, a record,
+    that may be scaled down in some regions, perhaps workers beside the primary, consumers of changes and a management
+    plane, a record,
     one or two cohorts, a witness, a control point outside every region, and one to three faults that may overlap (or
     none).
     """
@@ -435,6 +561,8 @@ def scenario_data(draw: st.DrawFn, *, with_faults: bool = True) -> Data:
     count = draw(st.sampled_from([0, 0, 2, 3]))
     zones = {home: [f"{home}-{letter}" for letter in "abc"[:count]]} if count else {}
     store = _store(draw, regions, zones)
+    if "in_region" in store:
+        zones |= _several_elsewhere(draw, regions, store)
     rtt = {f"{a}/{b}": f"{draw(st.integers(1, 200))}ms" for a, b in combinations(regions, 2)}
     clients = {"users": {"near": regions[0], "share": "100%", "resolvers": "typical", "class": "browser", "points": 4}}
     if draw(st.booleans()):
@@ -450,10 +578,12 @@ def scenario_data(draw: st.DrawFn, *, with_faults: bool = True) -> Data:
     scaled_down = _scaled_down(draw, regions, store, record)
     if scaled_down is not None:
         service["scaled_down"] = scaled_down
+    _edited(draw, store, record)
     services = {"orders": service}
     if draw(st.sampled_from([True, False, False])):
         services["worker"] = _worker(draw)
     management = _management(draw, regions, store, services)
+    feeds = _feeds(draw, regions, store)
     return {
         "name": "generated",
         "horizon": draw(st.sampled_from(["40min", "2h"])),
@@ -465,6 +595,7 @@ def scenario_data(draw: st.DrawFn, *, with_faults: bool = True) -> Data:
         "stores": {STORE: store},
         "services": services,
         **management,
+        **feeds,
         "dns": {"shop": record},
         "clients": clients,
         "faults": _faults(draw, regions, store) if with_faults else [],

@@ -20,7 +20,7 @@ from mrsim.calibrate.cells import quantity, shown, unit_of_name
 from mrsim.calibrate.table import Table, nearest, parse_table, read_text
 from mrsim.errors import MeasurementsError
 from mrsim.metrics import BY_NAME, Kind
-from mrsim.scenario.budget_text import parse_budget
+from mrsim.scenario.budget_text import named, parse_budget
 from mrsim.scenario.budgets import Budget, column_name
 from mrsim.trace import PHASES
 from mrsim.units import WrittenError, parse
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-DEFAULTS = {"op": "write", "clients": "95%", "of": "affected", "from": "all"}
+DEFAULTS = {"op": "write", "clients": "95%", "of": "affected", "from": "all", "writes": "mean", "when": "before"}
 """Labels that a column does not name."""
 
 SHORT = {
@@ -249,7 +249,7 @@ def target_of(written: str, scenario: Scenario) -> Target:
     labels = _filled([label.name for label in metric.labels], written, given, scenario)
     inside = ", ".join(f"{label}={value}" for label, value in {**given, **labels}.items())
     try:
-        budget = parse_budget(f"{metric.name}{{{inside}}}", _EXAMPLES[metric.kind], _data(scenario))
+        budget = parse_budget(f"{metric.name}{{{inside}}}", _EXAMPLES[metric.kind], named(scenario))
     except ValueError as error:
         hint = getattr(error, "hint", "")
         message = f"{written}: {error}" + (f" ({hint})" if hint else "")
@@ -287,9 +287,9 @@ def _filled(names: Sequence[str], written: str, given: dict[str, str], scenario:
     """Return all labels in order, those not given filled in."""
     labels = {name: given[name] for name in names if name in given}
     for name in [name for name in names if name not in given]:
-        if name in ("service", "store"):
+        if name in ("service", "store", "feed"):
             op = given.get("op", DEFAULTS["op"])
-            known = _services(scenario, op) if name == "service" else list(scenario.stores)
+            known = _services(scenario, op) if name == "service" else list(named(scenario)[f"{name}s"])
             if len(known) != 1:
                 doing = f"service that does {op}" if name == "service" else name
                 listed = ", ".join(known) or "none"
@@ -306,9 +306,3 @@ def _services(scenario: Scenario, op: str) -> list[str]:
     return [
         name for name, one in services if (one.writes is not None if op == "write" else one.reads or not one.writes)
     ]
-
-
-def _data(scenario: Scenario) -> dict[str, object]:
-    """Return what the grammar of budgets looks names up in."""
-    services = {name: dict(one) for name, one in scenario.services.items()}
-    return {"services": services, "stores": dict(scenario.stores), "clients": dict(scenario.clients)}

@@ -141,7 +141,7 @@ def _check(
             beside.write(gate)
         deliver(gate, changes, names, junit_path, json_path)
     finally:
-        _report(gate, changes, names)
+        _report(gate, changes, names, scenarios[: len(names)])
     if study.stopped:
         reached = f"{len(gate.studies)} of {len(found)} scenarios were reached"
         click.echo(f"mrsim: interrupted: {reached}{beside.left_undone}", err=True)
@@ -171,9 +171,10 @@ def _looks(scenarios: Sequence[Scenario], names: list[str], trials: int | None, 
         raise ResultsError(message) from error
 
 
-def _report(gate: Gate, changes: Changes | None, names: list[str]) -> None:
-    """Print the verdicts, and what became of the baseline."""
+def _report(gate: Gate, changes: Changes | None, names: list[str], scenarios: Sequence[Scenario]) -> None:
+    """Print the verdicts, what became of the baseline, and how many remarks there are."""
     from mrsim.report.changes import changes_report
+    from mrsim.report.remarks import remarks_counted
     from mrsim.report.terminal import page_of
     from mrsim.report.verdicts import check_report
 
@@ -182,3 +183,4 @@ def _report(gate: Gate, changes: Changes | None, names: list[str]) -> None:
     click.echo(check_report(pairs, gate.checks, looks=gate.looks, width=width, colour=colour), nl=False)
     if changes is not None:
         click.echo(changes_report(changes, names, width=width, colour=colour), nl=False)
+    click.echo(remarks_counted(scenarios, width=width, colour=colour), nl=False)

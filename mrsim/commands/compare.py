@@ -93,6 +93,7 @@ def _compare(
     from mrsim.report.comparison import comparison_json, comparison_report
     from mrsim.report.comparison_plots import comparison_pictures
     from mrsim.report.outputs import Outputs
+    from mrsim.report.remarks import remarks_counted
     from mrsim.rng import fresh_seed
     from mrsim.study.asked import measuring
     from mrsim.study.compare import assembled, labels_of
@@ -112,8 +113,12 @@ def _compare(
             return INTERRUPTED
         studies.append(results)
     comparison = assembled(scenarios, studies, labels_of(scenarios), metrics)
+
+    def report(**page: Any) -> str:
+        return comparison_report(comparison, **page) + remarks_counted(scenarios, **page)
+
     deliver(
-        partial(comparison_report, comparison),
+        report,
         [(outputs.json, partial(comparison_json, comparison))],
         outputs.plots,
         partial(comparison_pictures, comparison),

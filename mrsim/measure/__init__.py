@@ -11,6 +11,7 @@ from mrsim.measure.bins import Bins, Fate, bins_of
 from mrsim.measure.chains import Chains
 from mrsim.measure.columns import Measures, Status
 from mrsim.measure.commits import Rest
+from mrsim.measure.consumers import Feeds
 from mrsim.measure.doubt import Doubt
 from mrsim.measure.intervals import Outages, curve_times_s
 from mrsim.measure.latency import put_latency
@@ -20,6 +21,7 @@ from mrsim.measure.readings import put_readings
 from mrsim.measure.readonly import States
 from mrsim.measure.reconciled import put_reconciled
 from mrsim.measure.recovery import put_recovery
+from mrsim.measure.retried import Retried
 from mrsim.measure.splitbrain import Episode, decided_s, dual_s, put_failovers, put_split_brain
 from mrsim.routes import Routes
 
@@ -70,12 +72,16 @@ def measure(scenario: Scenario, population: Population, traces: Sequence[Trace],
     for service, model in scenario.services.items():
         if model.reads or model.writes is None:
             outages = chunk.outages()
-            states = chunk.states.get(service)
+            states, retried = chunk.states.get(service), chunk.retried(service)
             for slab in chunk.routes.reads(service):
                 outages.add(slab)
+                if retried is not None:
+                    retried.add(slab)
                 if states is not None:
                     states.add_read(slab)
             put_recovery(measures, scenario, service, "read", outages.finish(), None, chunk.early, chunk.chains)
+            if retried is not None:
+                retried.put(measures, service, "read")
     episodes: list[Episode] = []
     for store in scenario.stores:
         episodes += _measure_store(chunk, store)
@@ -114,6 +120,12 @@ class _Chunk:
     def outages(self) -> Outages:
         return Outages(self.population, self.since_s, self.scenario.horizon, self.scenario.stable_for)
 
+    def retried(self, service: str) -> Retried | None:
+        """Return what takes in second tries; None where no proxy makes any."""
+        if not any(record.edge is not None and service in record.serves for record in self.scenario.dns.values()):
+            return None
+        return Retried(self.population, len(self.traces), self.scenario.horizon)
+
 
 def _measure_store(chunk: _Chunk, store: str) -> list[Episode]:
     scenario, traces = chunk.scenario, chunk.traces
@@ -123,7 +135,10 @@ def _measure_store(chunk: _Chunk, store: str) -> list[Episode]:
     dual = {index for index, trace in enumerate(traces) if dual_s(trace.stores[store], scenario.horizon)}
     judged_s = np.array([decided_s(trace, store) for trace in traces])
     load = Load(scenario.stores[store], phase_s)
-    ledger = Ledger(load, bins, scenario.horizon, max(len(services), 1), dual, judged_s)
+    names = [name for name, feed in scenario.feeds.items() if feed.of == store]
+    feeds = Feeds(names, store, traces, bins, load, scenario.horizon) if names else None
+    parts = feeds.parts if feeds is not None else None
+    ledger = Ledger(load, bins, scenario.horizon, max(len(services), 1), dual, judged_s, parts)
     durable_differs = _loses_after(chunk, bins)
     doubts = [
         doubt
@@ -136,6 +151,8 @@ def _measure_store(chunk: _Chunk, store: str) -> list[Episode]:
     failover = scenario.stores[store].failover
     if failover is not None and failover.old_primary.reconcile is not None:
         put_reconciled(chunk.measures, store, failover.old_primary.reconcile, ledger.bins, commits, traces)
+    if feeds is not None:
+        feeds.put(chunk.measures, ledger, commits, chunk.draws)
     rests = [Rest(list(one.per_bin), mass) for one, mass in zip(commits, ledger.mass.tolist(), strict=True)]
     for doubt in doubts:
         doubt.put(chunk.measures, rests, chunk.draws)
@@ -163,7 +180,7 @@ def _measure_writes(
     durable = chunk.outages() if durable_differs else None
     rule = chunk.scenario.services[service].retries
     doubt = Doubt(chunk.routes, service, rule, ledger) if rule is not None else None
-    states = chunk.states.get(service)
+    states, retried = chunk.states.get(service), chunk.retried(service)
     for slab in chunk.routes.writes(service, pieces):
         ledger.add(slab)
         if doubt is not None:
@@ -172,6 +189,8 @@ def _measure_writes(
         outages.add(slab, accepted)
         if states is not None:
             states.add_write(slab, accepted)
+        if retried is not None:
+            retried.add(slab, accepted)
         if durable is not None:
             durable.add(slab, ledger.accepted(slab, Fate.KEPT))
     put_recovery(
@@ -184,6 +203,8 @@ def _measure_writes(
         chunk.early,
         chunk.chains,
     )
+    if retried is not None:
+        retried.put(chunk.measures, service, "write")
     if doubt is not None:
         doubt.finish()
     return doubt

@@ -8,7 +8,7 @@ import numpy as np
 
 from mrsim.scenario.places import region_of
 from mrsim.spans import intersect
-from mrsim.trace import INF, NO_EVENT
+from mrsim.trace import INF, NO_EVENT, site_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,7 +64,7 @@ class _Runners:
             answers = [(change.at_s, end, change.target) for change, end in zip(changes, ends, strict=False)]
             for node, spans in history.acks.items():
                 if rule.leader == "writer":
-                    ways = serves if region_of(scenario, node.rpartition("@")[2]) == region else ()
+                    ways = serves if region_of(scenario, site_of(node)) == region else ()
                 else:
                     led = [(since_s, until_s, NO_EVENT) for since_s, until_s, target in answers if target == node]
                     ways = intersect(intersect(led, serves), routes.link(region, node)[trial])

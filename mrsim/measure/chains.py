@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 NUMBER = {name: index for index, name in enumerate(PHASES)}
 _OPEN, _NODE, _REGION = 0, 1, 2
-_MOST_LINKS = 1000
 
 
 def chain(events: Sequence[Event], last: int) -> list[tuple[float, int]]:
@@ -40,7 +39,7 @@ def chain(events: Sequence[Event], last: int) -> list[tuple[float, int]]:
     """
     found: list[tuple[float, int]] = []
     until, phase, index = INF, "", last
-    for _ in range(_MOST_LINKS):
+    for _ in range(len(events)):
         event = events[index]
         until = min(until, event.at_s)
         phase = event.phase or phase
@@ -202,7 +201,11 @@ class Chains:
             phase = NUMBER[events[event].phase or "repair"]
             found = self._known[key] = (chain(events, event), events[event].at_s, phase)
         links, at_s, phase = found
-        return [*links, (at_s, phase if kind == _OPEN else NUMBER["propagation"])]
+        if kind != _OPEN:
+            # Nothing but a proxy that has met a fault itself goes elsewhere because of it.
+            met = kind == _REGION and self._traces[trial].events[event].kind == "fault-starts"
+            phase = NUMBER["detection" if met else "propagation"]
+        return [*links, (at_s, phase)]
 
 
 def _rows_of(slab: Slab, trial: Ints, count: int) -> Ints:

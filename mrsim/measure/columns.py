@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mrsim.metrics import BY_NAME, CLIENT_QUANTILES
+from mrsim.metrics import BY_NAME, CLIENT_QUANTILES, WRITE_QUANTILES
 from mrsim.scenario.budgets import column_name
 
 if TYPE_CHECKING:
@@ -91,6 +91,16 @@ def client_quantiles(
     return tuple(sorted(names, key=level))
 
 
-def level(clients: str) -> float:
+def write_quantiles(scenario: Scenario, service: str) -> tuple[str, ...]:
+    """Return the quantiles over a service's writes that tables show or a budget names, ascending."""
+    names = dict.fromkeys(WRITE_QUANTILES)
+    for budget in scenario.budgets:
+        asked = budget.labels.get("writes", "mean")
+        if budget.labels.get("service") == service and asked != "mean":
+            names[asked] = None
+    return tuple(sorted(names, key=level))
+
+
+def level(share: str) -> float:
     """Return the quantile that a label such as ``99%`` names, as a share."""
-    return float(clients.removesuffix("%")) / 100.0
+    return float(share.removesuffix("%")) / 100.0

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
     from mrsim.measure.bins import Bin, Lacking
 
+LITTLE, MUCH = 1.0, 1e4
+"""Commits expected: fewer are counted up from none, and of more the series is right but for one in thousands by one."""
+
 
 class Commits:
     """How many commits fell into the bins of one trial, and how far into a bin the first of them came.
@@ -120,14 +123,25 @@ class Rest:
 
 
 def counts(means: Sequence[float], uniforms: Sequence[float]) -> list[int]:
-    """Return the Poisson variables of these means at these quantiles: the least n with P(N ≤ n) ≥ u."""
-    from scipy.special import pdtr, pdtrik
+    """Return the Poisson variables of these means at these quantiles: the least n with P(N ≤ n) ≥ u.
+
+    A guess (E. A. Cornish, R. A. Fisher, *Moments and cumulants in the specification of distributions*, 1938), put
+    right by the distribution function, which of large means is no better than the guess where few reach it.
+    """
+    from scipy.special import ndtri, pdtr
 
     mean, u = np.maximum(means, 0.0), np.asarray(uniforms)
-    found = np.ceil(np.where(mean > 0.0, pdtrik(u, np.where(mean > 0.0, mean, 1.0)), 0.0))
-    # The inverse is good to its last places, and may step over a whole number.
-    found -= (found > 0.0) & (pdtr(np.maximum(found - 1.0, 0.0), mean) >= u)
-    return [int(count) for count in np.maximum(found, 0.0).tolist()]
+    z, sd = ndtri(u), np.sqrt(mean)
+    third = np.divide(z - z**3, 72.0 * sd, out=np.zeros_like(sd), where=sd > 0.0)
+    # Where little is expected the series does not converge; there it starts from none.
+    found = np.where(mean < LITTLE, 0.0, np.ceil(mean + sd * z + (z * z - 1.0) / 6.0 + third - 0.5))
+    found = np.maximum(found, 0.0)
+    unsure = mean < MUCH
+    while (high := unsure & (found > 0.0) & (pdtr(np.maximum(found - 1.0, 0.0), mean) >= u)).any():
+        found -= high
+    while (low := unsure & (mean > 0.0) & (pdtr(found, mean) < u)).any():
+        found += low
+    return [int(count) for count in found.tolist()]
 
 
 def split(count: int, masses: Sequence[float], total: float, uniforms: Sequence[float]) -> list[int]:

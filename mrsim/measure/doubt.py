@@ -8,7 +8,7 @@ acknowledges. What had been executed and stands is then done twice, unless a key
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ from mrsim.measure.bins import Fate
 from mrsim.measure.commits import split
 from mrsim.measure.latency import commit_wait_s
 from mrsim.scenario.places import region_of
-from mrsim.trace import INF, NO_EVENT
+from mrsim.trace import INF, NO_EVENT, site_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,20 +59,26 @@ _COLUMNS = {
 
 @dataclass(eq=False)
 class _Open:
-    """Commits of one way whose clients go on trying: commit times ``[start_s, end_s)``, shape ``(rows, points)``."""
+    """Commits of a cohort whose clients go on trying: a row for each way that they came by in a trial."""
 
-    cohort: str
     trials: Ints
-    place: Ints
-    """Row of each trial of the chunk, -1 for those that are not in it."""
     bins: Ints
     stands: NDArray[np.bool_]
     """Per row: whether the commits are part of the surviving history."""
-    start_s: Floats
     end_s: Floats
+    """Shape ``(rows, points)``: those before this were made."""
     tried_s: Floats
-    """Commits before this have been tried again, or given up."""
-    weight: Floats
+    """Those before this have been tried again, or given up."""
+    first_s: Floats
+    """Per row: none before this has still to be tried again."""
+
+    def and_these(self, other: _Open) -> _Open:
+        """Return both."""
+        return _Open(*(np.concatenate([getattr(self, one.name), getattr(other, one.name)]) for one in fields(self)))
+
+    def only(self, rows: NDArray[np.bool_]) -> _Open:
+        """Return some rows."""
+        return _Open(*(getattr(self, one.name)[rows] for one in fields(self)))
 
 
 class Doubt:
@@ -97,7 +103,8 @@ class Doubt:
         self._before = self._after = ledger.mass.copy()
         self._mass = np.zeros((*ledger.mass.shape, len(Outcome)))
         self._unanswered = np.zeros_like(ledger.mass)
-        self._open: dict[str, list[_Open]] = {}
+        self._open: dict[str, _Open] = {}
+        self._answers_s: dict[tuple[int, int], float] = {}
         self._cuts_s = [_lost_cuts_s(routes, trace) for trace in routes.traces]
         self._waits: dict[str, float] = {}
 
@@ -110,8 +117,7 @@ class Doubt:
         )
         told = fates <= Fate.PENDING
         if told.any():
-            for commits in self._open.get(slab.cohort, ()):
-                self._try_again(commits, slab, trials, fates, told)
+            self._try_again(slab, trials, fates, told)
             self._note_unanswered(slab, trials, fates, told)
         if not told.all():
             self._note_in_doubt(slab, trials, fates, np.flatnonzero(~told))
@@ -121,13 +127,19 @@ class Doubt:
     def _note_in_doubt(self, slab: Slab, trials: Ints, fates: Ints, rows: Ints) -> None:
         start, end = slab.start_s[rows], slab.end_s[rows]
         places = zip(trials[rows].tolist(), slab.label[rows].tolist(), strict=True)
-        answers_s = np.array([self._answered_s(trial, place) for trial, place in places])
+        answers_s = np.array([self._answered_s(*place) for place in places])
         waited = np.maximum(answers_s[:, None] - self._rule.after, start)
         self._put(Outcome.LATE, trials[rows], slab.label[rows], waited, end, slab.weight)
         self._begin(slab, trials, fates, rows, start, np.minimum(end, waited))
 
     def _answered_s(self, trial: int, place: int) -> float:
         """Return when a commit that waits for standbys is answered after all: its primary goes on acknowledging."""
+        key = (trial, place)
+        if key not in self._answers_s:
+            self._answers_s[key] = self._next_answer_s(trial, place)
+        return self._answers_s[key]
+
+    def _next_answer_s(self, trial: int, place: int) -> float:
         bins = self._ledger.bins[trial]
         mine = bins[place]
         again = [
@@ -173,7 +185,7 @@ class Doubt:
         if not link and not front:
             return 0.0
         scenario = routes.scenario
-        site = node.rpartition("@")[2]
+        site = site_of(node)
         if site not in self._waits:
             self._waits[site] = commit_wait_s(scenario, scenario.stores[self._store], site)
         round_trips_s = scenario.network.path_s(region, region_of(scenario, site))
@@ -182,28 +194,32 @@ class Doubt:
         return self._waits[site] + round_trips_s / 2.0
 
     def _begin(self, slab: Slab, trials: Ints, fates: Ints, rows: Ints, start_s: Floats, end_s: Floats) -> None:
-        if self._rule.gives_up_after <= 0.0 or not (end_s > start_s).any():
+        first_s = _first_s(start_s, end_s)
+        if self._rule.gives_up_after <= 0.0 or (first_s == INF).all():
             return
-        place = np.full(len(self._ledger.mass), -1)
-        place[trials[rows]] = np.arange(len(rows))
         stands = np.isin(fates[rows], (Fate.KEPT, Fate.SURVIVED))
-        commits = _Open(
-            slab.cohort, trials[rows], place, slab.label[rows], stands, start_s, end_s, start_s.copy(), slab.weight
-        )
-        self._open.setdefault(slab.cohort, []).append(commits)
+        fresh = _Open(trials[rows], slab.label[rows], stands, end_s, start_s, first_s).only(first_s < INF)
+        known = self._open.get(slab.cohort)
+        self._open[slab.cohort] = fresh if known is None else known.and_these(fresh)
 
     # -- what retries come to --------------------------------------------------------------------------------------
 
-    def _try_again(self, commits: _Open, slab: Slab, trials: Ints, fates: Ints, told: NDArray[np.bool_]) -> None:
+    def _try_again(self, slab: Slab, trials: Ints, fates: Ints, told: NDArray[np.bool_]) -> None:
         """Let clients whose way leads to a node that acknowledges, in [start, end) of this way, try again there."""
-        rows = np.flatnonzero(told & (commits.place[trials] >= 0))
-        if not len(rows):
+        commits = self._open.get(slab.cohort)
+        if commits is None:
             return
-        mine = commits.place[trials[rows]]
+        row_of = np.full(len(self._ledger.mass), -1)
+        row_of[trials[told]] = np.flatnonzero(told)
+        lasts_s = slab.end_s.max(axis=1) - self._rule.after
+        rows = row_of[commits.trials]
+        mine = np.flatnonzero((rows >= 0) & (commits.first_s < lasts_s[rows]))
+        if not len(mine):
+            return
+        rows = rows[mine]
         opens, closes = slab.start_s[rows], slab.end_s[rows]
-        horizon_s = self._ledger.horizon_s
         first = np.maximum(commits.tried_s[mine], opens - self._rule.gives_up_after)
-        last = np.minimum(commits.end_s[mine], np.minimum(closes, horizon_s) - self._rule.after)
+        last = np.minimum(commits.end_s[mine], np.minimum(closes, self._ledger.horizon_s) - self._rule.after)
         last = np.where(closes > opens, last, -np.inf)
         kept = fates[rows] == Fate.KEPT
         stands = commits.stands[mine]
@@ -211,13 +227,21 @@ class Doubt:
         for outcome, chosen in ((twice, kept & stands), (Outcome.REDONE, kept & ~stands)):
             if chosen.any():
                 where = trials[rows[chosen]], commits.bins[mine[chosen]]
-                self._put(outcome, *where, first[chosen], last[chosen], commits.weight)
-        commits.tried_s[mine] = np.maximum(commits.tried_s[mine], last)
+                self._put(outcome, *where, first[chosen], last[chosen], slab.weight)
+        # Later ways begin later: who has given up by now has done so then, too.
+        tried_s = np.maximum(commits.tried_s[mine], np.where(closes > opens, np.maximum(first, last), -np.inf))
+        commits.tried_s[mine] = tried_s
+        commits.first_s[mine] = _first_s(tried_s, commits.end_s[mine])
+        goes_on = commits.first_s < INF
+        if not goes_on.all():
+            self._open[slab.cohort] = commits.only(goes_on)
 
     def _put(
         self, outcome: Outcome | None, trials: Ints, bins: Ints, start_s: Floats, end_s: Floats, weight: Floats
     ) -> None:
         """Add the commits made in ``[start_s, end_s)`` to an outcome, or to those that went unanswered."""
+        if not (end_s > start_s).any():
+            return
         ledger = self._ledger
         start = np.clip(start_s, 0.0, ledger.horizon_s)
         end = np.clip(np.maximum(end_s, start_s), 0.0, ledger.horizon_s)
@@ -252,6 +276,11 @@ class Doubt:
         measures.put("unanswered_writes", labels, unanswered)
         for outcome, metric in _COLUMNS.items():
             measures.put(metric, labels, sums[:, outcome])
+
+
+def _first_s(tried_s: Floats, end_s: Floats) -> Floats:
+    """Return from when on some of the commits of each row have still to be tried again; infinite: none."""
+    return np.asarray(np.min(tried_s, axis=1, where=tried_s < end_s, initial=INF))
 
 
 def _lost_cuts_s(routes: Routes, trace: Trace) -> list[float]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from mrsim.measure.parts import Parts
     from mrsim.scenario.stores import Store
     from mrsim.slabs import Slab
 
@@ -110,10 +111,19 @@ class Ledger:
         Trials for which the routes themselves are kept (those with two nodes that can acknowledge at once).
     judged_s
         Per trial: the instant at which :attr:`served` is taken, NaN for none, shape ``(trials,)``.
+    parts
+        Parts of bins to be told apart; None: there are none.
     """
 
     def __init__(
-        self, load: Load, bins: Sequence[Bins], horizon_s: float, services: int, watched: set[int], judged_s: Floats
+        self,
+        load: Load,
+        bins: Sequence[Bins],
+        horizon_s: float,
+        services: int,
+        watched: set[int],
+        judged_s: Floats,
+        parts: Parts | None = None,
     ) -> None:
         self.load = load
         self.bins = [trial.bins for trial in bins]
@@ -132,6 +142,7 @@ class Ledger:
         """Weight of the writers served by each bin's node at the judged instant."""
         self.routed: dict[int, list[Routed]] = defaultdict(list)
         self._watched = watched
+        self._parts = parts
         self._judged_s = judged_s
         self._judged = bool(np.isfinite(judged_s).any())
         self._absent = np.array(
@@ -165,6 +176,8 @@ class Ledger:
             with np.errstate(invalid="ignore"):
                 here = (start <= at_s) & (at_s < end)
             self.served[rows, slab.label] += np.add.reduce(here * weight, axis=1)
+        if self._parts is not None:
+            self._parts.add(rows, slab.label, start, end, weight)
         if self._watched:
             self._watch(rows, slab, start, end, weight)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mrsim.scenario.places import region_of
-from mrsim.trace import INF
+from mrsim.trace import INF, site_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,7 +58,7 @@ class _Looks:
         self._stretches: dict[str, list[tuple[Layer, tuple[str, ...], NDArray[np.bool_] | None]]] = {}
         scenario = routes.scenario
         nodes = dict.fromkeys(node for trace in routes.traces for node in trace.stores[store].reads)
-        homes = {node: region_of(scenario, node.rpartition("@")[2]) for node in nodes}
+        homes = {node: region_of(scenario, site_of(node)) for node in nodes}
         self._nearest = {
             region: sorted(nodes, key=lambda node: scenario.network.path_s(region, homes[node]))
             for region in scenario.regions

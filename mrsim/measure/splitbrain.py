@@ -243,8 +243,7 @@ def put_failovers(measures: Measures, store: str, ledger: Ledger, traces: Sequen
         served = sum(ledger.served[index, place] for place, b in enumerate(ledger.bins[index]) if b.node == old)
         false[index] = float(served >= 0.5)
         premature[index] = float(any(_premature(trace, h.event, h.began_s) for h in begun))
-        again_s = _redundant_s(history, begun[-1].began_s)
-        bare[index] = min(again_s, ledger.horizon_s) - begun[-1].began_s
+        bare[index], again_s = _bare(history, [h.began_s for h in begun], ledger.horizon_s)
         never = trace.stopped_early and again_s == INF
         status[index] = Status.NEVER if never else Status.CENSORED if again_s > ledger.horizon_s else Status.OBSERVED
     bare[status == Status.NEVER] = np.inf
@@ -266,6 +265,16 @@ def _premature(trace: Trace, event: int, began_s: float) -> bool:
     )
 
 
+def _bare(history: StoreTrace, begun_s: Sequence[float], horizon_s: float) -> tuple[float, float]:
+    """Return how long there was no redundancy after promotions, up to the horizon, and when there was again.
+
+    A later promotion, as of a failback, ends nothing and counts nothing twice. Again is infinite if never.
+    """
+    again_s = [_redundant_s(history, began_s) for began_s in begun_s]
+    bare = [((began_s, end_s, NO_EVENT),) for began_s, end_s in zip(begun_s, again_s, strict=True)]
+    return length(unite(bare), begun_s[0], horizon_s), again_s[-1]
+
+
 def _redundant_s(history: StoreTrace, began_s: float) -> float:
-    """Return when enough standbys first followed the primary promoted at ``began_s``; infinite if never."""
+    """Return when enough standbys first followed after a promotion at ``began_s``; infinite if never."""
     return min((max(span.start_s, began_s) for span in history.redundant if span.end_s > began_s), default=INF)

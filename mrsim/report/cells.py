@@ -29,6 +29,17 @@ def value_text(kind: Quantity, estimate: Estimate) -> str:
     return text if low == high else f">= {text}"
 
 
+def alone_text(kind: Quantity, estimate: Estimate) -> str:
+    """Return the point estimate for a cell without its interval: never less than its own first digit.
+
+    Beside its interval a number far smaller than that is shown as 0. Alone, 0 would be read as none.
+    """
+    low, half = estimate.value_low, half_width(estimate.low, estimate.high)
+    if not 0.0 < abs(low) < half or estimate.value_high != low:
+        return value_text(kind, estimate)
+    return number(kind, low, abs(low))
+
+
 def interval_text(kind: Quantity, estimate: Estimate) -> str:
     """Return the bounds, such as ``[4 min 29 s, 4 min 36 s]``; ``?`` where there are too few trials for a bound."""
     if isnan(estimate.value_low) or (isinf(estimate.value_low) and isinf(estimate.low)):

@@ -17,7 +17,7 @@ from mrsim.report.lanes import lanes_svg
 from mrsim.report.naming import pretty_column
 from mrsim.report.numbers import duration, share
 from mrsim.report.sentences import fault_sentence, store_sentence
-from mrsim.report.tables import QUANTILES, QuantileRow, flag_rows, loss_rows, recovery_tables
+from mrsim.report.tables import QUANTILES, QuantileRow, feed_lag_rows, flag_rows, loss_rows, recovery_tables
 from mrsim.report.verdicts import limit_text
 from mrsim.scenario.places import region_of
 
@@ -101,7 +101,7 @@ def trace_html(trace: Trace) -> str:
 
 def _metric_rows(results: Results) -> list[tuple[str, ...]]:
     rows = [row for table in recovery_tables(results) for row in (*table.rows, *table.durable)]
-    rows += [row for _, row in loss_rows(results)]
+    rows += [row for _, row in (*loss_rows(results), *feed_lag_rows(results))]
     return [_metric_row(row) for row in rows]
 
 

@@ -88,6 +88,10 @@ class Page:
         """Print a line to be typed or copied: never broken, however narrow the page is."""
         self._console.print(Text(" " * _INDENT + _printable(text)), no_wrap=True, overflow="ignore", crop=False)
 
+    def aside(self, text: str) -> None:
+        """Print a line that may be left unread, with something to be copied: dim, and never broken."""
+        self._console.print(Text(_printable(text), style="dim"), no_wrap=True, overflow="ignore", crop=False)
+
     def table(self, columns: Sequence[Column], rows: Sequence[Sequence[Cell]], indent: int = _INDENT) -> None:
         """Print a table; columns whose cells are all empty are left out, and nothing is ever cut off.
 

@@ -47,11 +47,17 @@ def pretty_column(column: str) -> str:
         words.append(" ".join(labels[name] for name in ("service", "op") if name in labels))
     if "store" in labels:
         words.append(labels["store"])
+    if "feed" in labels:
+        words.append(labels["feed"])
     if "clients" in labels:
         whose = "affected clients" if labels.get("of", "affected") == "affected" else "all clients"
         words.append(f"{labels['clients'].removesuffix('%')} % of {whose}")
     if labels.get("from", "all") != "all":
         words.append(f"from {labels['from']}")
+    if labels.get("writes", "mean") != "mean":
+        words.append(f"{labels['writes'].removesuffix('%')} % of writes")
+    if labels.get("when", "before") != "before":
+        words.append("at the end")
     return ", ".join(words)
 
 

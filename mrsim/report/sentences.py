@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         Switchover,
         ZoneLoss,
     )
-    from mrsim.scenario.stores import Store
+    from mrsim.scenario.stores import Standby, Store
 
 
 def fault_sentence(fault: Fault) -> str:
@@ -38,16 +38,21 @@ def fault_sentence(fault: Fault) -> str:
 
 def store_sentence(store: Store) -> str:
     """Return where a store's nodes are, when it acknowledges, and who fails it over."""
-    standbys = ", ".join(
-        standby.region + (f" (from {standby.source})" if standby.source else "") for standby in store.standbys
-    )
+    standbys = ", ".join(standby.region + _source(standby) for standby in store.standbys)
     parts = [f"primary in {store.primary}", f"standbys in {standbys}" if standbys else "no standby", _commit(store)]
     if store.failover is None:
         parts.append("nobody fails it over")
     else:
-        fenced = "fenced first" if store.failover.fence else "no fencing"
+        fence = store.failover.fence
+        fenced = "no fencing" if fence is None else "fenced first" if fence.by == "stonith" else "fenced by a token"
         parts.append(f"failover by {_DECIDERS[store.failover.decide.by]}, {fenced}")
     return "; ".join(parts)
+
+
+def _source(standby: Standby) -> str:
+    if standby.source is None:
+        return ""
+    return f" (from {standby.source}'s archive)" if standby.via == "archive" else f" (from {standby.source})"
 
 
 _DECIDERS = {"automatic": "a controller", "operator": "an operator", "lease": "a lease"}
@@ -58,7 +63,8 @@ def _commit(store: Store) -> str:
     if rule.any is None and rule.first is None:
         return "asynchronous commit"
     many = f"any {rule.any}" if rule.any is not None else f"the first {rule.first}"
-    return f"commits wait for {many} of {_names(rule.of)} (level {rule.level}, {rule.when_short} when short)"
+    whom = "the other nodes in the primary's region" if rule.of == "in-region" else _names(rule.of)
+    return f"commits wait for {many} of {whom} (level {rule.level}, {rule.when_short} when short)"
 
 
 def _names(names: Iterable[str] | str) -> str:

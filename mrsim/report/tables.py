@@ -11,7 +11,7 @@ import numpy as np
 
 from mrsim.errors import ResultsError
 from mrsim.scenario.budgets import column_name
-from mrsim.study.columns import split_column
+from mrsim.study.columns import columns_of
 from mrsim.study.statistics import Estimate, Sample, estimate
 from mrsim.trace import PHASES
 
@@ -37,6 +37,19 @@ _FLAGS = (
     ("false_failover", "false failover", ""),
     ("premature_failover", "premature failover", ""),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class LatencyRow:
+    """Latency of the writes of a cohort, or of ``all``: means over trials of its mean and quantiles over writes."""
+
+    service: str
+    cohort: str
+    when: str
+    """``before`` anything is wrong, or ``after``: at the end of the trial."""
+    trials: int
+    over_writes: dict[str, Estimate]
+    """By ``mean`` or a quantile such as ``99%``; a trial in which no write gets through at the end does not count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +158,21 @@ def loss_rows(results: Results) -> list[tuple[str, QuantileRow]]:
     return rows
 
 
+def feed_lag_rows(results: Results) -> list[tuple[str, QuantileRow]]:
+    """Return by change feed how old what its consumer shows is, at worst too, and until when it is complete again."""
+    metrics = (
+        ("feed_lag_s", "lag at the fault"),
+        ("longest_feed_lag_s", "longest lag"),
+        ("feed_recovery_s", "complete for good, after the first fault"),
+    )
+    return [
+        (feed, quantile_row(results, column, label))
+        for feed in results.scenario.feeds
+        for metric, label in metrics
+        if (column := column_name(metric, {"feed": feed})) in results.columns
+    ]
+
+
 def flag_rows(results: Results) -> list[tuple[str, list[FlagRow]]]:
     """Return by store how often it was promoted, split, exposed, or failed over without need."""
     tables = []
@@ -155,14 +183,16 @@ def flag_rows(results: Results) -> list[tuple[str, list[FlagRow]]]:
     return tables
 
 
-def latency_rows(results: Results) -> list[tuple[str, str, Estimate]]:
-    """Return service, cohort and the mean latency of a write while nothing is wrong."""
-    rows = []
-    for column in results.columns:
-        metric, labels = split_column(str(column))
-        if metric == "write_latency_s":
-            rows.append((labels["service"], labels["from"], estimate(results.sample(str(column)), "mean")))
-    return rows
+def latency_rows(results: Results) -> list[LatencyRow]:
+    """Return the latency of writes by service and cohort, before anything is wrong and at the end."""
+    rows: dict[tuple[str, str, str], LatencyRow] = {}
+    for column, labels in columns_of(results.columns, "write_latency_s"):
+        key = (labels["service"], labels["from"], labels["when"])
+        row = rows.setdefault(key, LatencyRow(*key, results.n, {}))
+        row.over_writes[labels["writes"]] = estimate(results.sample(column), "mean")
+    cohorts = ["all", *results.scenario.clients]
+    services = list(results.scenario.services)
+    return sorted(rows.values(), key=lambda row: (services.index(row.service), cohorts.index(row.cohort)))
 
 
 def idle_faults(results: Results) -> list[tuple[int, float]]:
@@ -252,12 +282,7 @@ def whether(sample: Sample) -> Sample:
 
 
 def _services(results: Results) -> set[tuple[str, str]]:
-    pairs = set()
-    for column in results.columns:
-        metric, labels = split_column(str(column))
-        if metric == "rto_s":
-            pairs.add((labels["service"], labels["op"]))
-    return pairs
+    return {(labels["service"], labels["op"]) for _, labels in columns_of(results.columns, "rto_s")}
 
 
 def _order(results: Results, pair: tuple[str, str]) -> tuple[int, str]:
@@ -268,10 +293,9 @@ def _order(results: Results, pair: tuple[str, str]) -> tuple[int, str]:
 def _client_rows(results: Results, metric: str, service: str, op: str) -> list[QuantileRow]:
     """Return one row per client quantile that was measured: those of every table and those that budgets name."""
     found = []
-    for column in results.columns:
-        name, labels = split_column(str(column))
-        if name == metric and labels["service"] == service and labels["op"] == op:
-            found.append((labels["of"] != "affected", float(labels["clients"].removesuffix("%")), str(column), labels))
+    for column, labels in columns_of(results.columns, metric):
+        if labels["service"] == service and labels["op"] == op:
+            found.append((labels["of"] != "affected", float(labels["clients"].removesuffix("%")), column, labels))
     rows = []
     for everyone, _, column, labels in sorted(found, key=lambda row: row[:3]):
         label = f"{labels['clients'].removesuffix('%')} %" + (" of all" if everyone else "")

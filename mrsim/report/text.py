@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from mrsim.report.assumptions import assumptions_section
-from mrsim.report.cells import estimate_text, interval_text, value_text
+from mrsim.report.cells import alone_text, estimate_text, interval_text, value_text
 from mrsim.report.layout import DEFAULT_WIDTH, Cell, Column, Layout, Page, kept
 from mrsim.report.numbers import count, duration, share
 from mrsim.report.sentences import fault_sentence
@@ -16,6 +16,7 @@ from mrsim.report.tables import (
     QUANTILES,
     QuantileRow,
     RecoveryTable,
+    feed_lag_rows,
     flag_rows,
     idle_faults,
     latency_rows,
@@ -25,7 +26,17 @@ from mrsim.report.tables import (
     replay_trial,
 )
 from mrsim.report.verdicts import VERDICTS, budgets_section, check_report, tally, trials_text
-from mrsim.report.writes import LedgerRow, ledger_rows, outcome_rows, reading_rows, recovered_rows, run_rows, state_rows
+from mrsim.report.writes import (
+    CountRow,
+    feed_rows,
+    ledger_rows,
+    outcome_rows,
+    reading_rows,
+    recovered_rows,
+    retried_rows,
+    run_rows,
+    state_rows,
+)
 from mrsim.trace import PHASES
 
 if TYPE_CHECKING:
@@ -59,12 +70,14 @@ def run_report(results: Results, *, width: int = DEFAULT_WIDTH, colour: bool = F
     for part in (
         _recovery,
         _states,
+        _retried,
         _phases,
         _loss,
         _ledger,
         _recovered,
         _outcomes,
         _runs,
+        _feeds,
         _flags,
         _latency,
         _readings,
@@ -229,16 +242,16 @@ def _outcomes(page: Page, results: Results) -> None:
     _counts(page, "service", outcomes)
 
 
-def _counts(page: Page, of: str, ledgers: list[tuple[str, list[LedgerRow]]]) -> None:
-    columns = (Column(of), *(Column(row.label, "right", wraps=True) for row in ledgers[0][1]))
+def _counts(page: Page, of: str, tables: list[tuple[str, list[CountRow]]]) -> None:
+    columns = (Column(of), *(Column(row.label, "right", wraps=True) for row in tables[0][1]))
     wide: list[tuple[str, ...]] = []
     tall: list[tuple[str, ...]] = []
-    for store, ledger in ledgers:
-        cells = [(row.label, kept(count(row.mean.value_low)), kept(share(row.any_trials.value_low))) for row in ledger]
-        wide.append((store, *(mean for _, mean, _ in cells)))
+    for name, rows in tables:
+        cells = [(row.label, kept(count(row.mean.value_low)), kept(share(row.any_trials.value_low))) for row in rows]
+        wide.append((name, *(mean for _, mean, _ in cells)))
         wide.append(("", *(trials for *_, trials in cells)))
-        tall += [("" if index else store, *row) for index, row in enumerate(cells)]
-    entries = (Column(of), Column("writes"), Column("mean", "right"), Column("in trials", "right"))
+        tall += [("" if index else name, *row) for index, row in enumerate(cells)]
+    entries = (Column(of), Column("what"), Column("mean", "right"), Column("in trials", "right"))
     page.first_that_fits([(columns, wide), (entries, tall)])
 
 
@@ -251,7 +264,7 @@ def _flags(page: Page, results: Results) -> None:
     tall: list[tuple[str, ...]] = []
     for store, flags in tables:
         for index, flag in enumerate(flags):
-            p50, p95 = (value_text("duration", flag.length[q]) if q in flag.length else "" for q in ("p50", "p95"))
+            p50, p95 = (alone_text("duration", flag.length[q]) if q in flag.length else "" for q in ("p50", "p95"))
             rate = estimate_text("flag", flag.rate)
             name = store if index == 0 else ""
             wide.append((name, flag.label, rate, p50, p95))
@@ -266,11 +279,22 @@ def _latency(page: Page, results: Results) -> None:
     rows = latency_rows(results)
     if not rows:
         return
-    page.heading("Write latency", "mean while nothing is wrong")
-    cells = [
-        (service, "all clients" if who == "all" else who, value_text("duration", mean)) for service, who, mean in rows
-    ]
-    page.table((Column("service"), Column("from"), Column("latency", "right")), cells)
+    page.heading(
+        "Write latency", "over writes, without queues and locks, before any fault and at the end; means over trials"
+    )
+    shares = dict.fromkeys(share for row in rows for share in row.over_writes)
+    cells, last = [], ("", "")
+    for row in rows:
+        service, cohort = row.service, "all clients" if row.cohort == "all" else row.cohort
+        names = ("" if service == last[0] else service, "" if (service, cohort) == last else cohort)
+        last = (service, cohort)
+        texts = [value_text("duration", row.over_writes[share]) if share in row.over_writes else "" for share in shares]
+        counted = next(iter(row.over_writes.values())).n
+        when = "before" if row.when == "before" else "at the end"
+        cells.append((*names, when, *texts, "" if counted == row.trials else f"{counted} of {row.trials}"))
+    columns = [Column("service"), Column("from"), Column("when")]
+    columns += [Column(share.replace("%", " %"), "right") for share in shares]
+    page.table((*columns, Column("trials", "right")), cells)
 
 
 def _runs(page: Page, results: Results) -> None:
@@ -278,6 +302,17 @@ def _runs(page: Page, results: Results) -> None:
     if runs:
         page.heading("Batch jobs", "mean runs per trial up to the horizon; below, the trials with any")
         _counts(page, "service", runs)
+
+
+def _feeds(page: Page, results: Results) -> None:
+    changes = feed_rows(results)
+    if not changes:
+        return
+    page.heading("Change feeds", "how old what their consumers show is, and how long until they are complete again")
+    leads = (Column("feed"), Column("what", wraps=True))
+    _quantile_table(page, leads, [((feed, row.label), row) for feed, row in feed_lag_rows(results)], "unfinished", 2)
+    page.line("changes, mean per trial; below, the trials with any:", indent=2)
+    _counts(page, "feed", changes)
 
 
 def _states(page: Page, results: Results) -> None:
@@ -290,6 +325,17 @@ def _states(page: Page, results: Results) -> None:
         for service, who, part, down in rows
     ]
     page.table((Column("service"), Column("from"), Column("read-only", "right"), Column("down", "right")), cells)
+
+
+def _retried(page: Page, results: Results) -> None:
+    rows = retried_rows(results)
+    if not rows:
+        return
+    page.heading(
+        "Second tries", "mean time of a client up to the horizon in which the proxy answers from another region"
+    )
+    cells = [(service, op, value_text("duration", mean)) for service, op, mean in rows]
+    page.table((Column("service"), Column("op"), Column("answered on the second try", "right")), cells)
 
 
 def _readings(page: Page, results: Results) -> None:

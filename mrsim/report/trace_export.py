@@ -147,7 +147,12 @@ def _where_clients_were_sent(page: Page, trace: Trace) -> None:
         for name, store in trace.stores.items()
         for region, changes in store.endpoint.items()
     ]
-    rows = [(who, *row) for who, changes in records + endpoints for row in _answers(changes, trace)]
+    rows = [(who, *row) for who, changes in records for row in _answers(changes, trace)]
+    for record, by_way in trace.tries.items():
+        for (cohort, region), changes in by_way.items():
+            who = f"{record}, for {cohort}, not reaching {region}"
+            rows += [(who, *row) for row in _answers(changes, trace, nothing="no second try")]
+    rows += [(who, *row) for who, changes in endpoints for row in _answers(changes, trace)]
     if rows:
         page.heading("Where clients and services were sent", "answers of the authority; caches follow later")
         page.table(
@@ -156,10 +161,10 @@ def _where_clients_were_sent(page: Page, trace: Trace) -> None:
         )
 
 
-def _answers(changes: list[Change], trace: Trace) -> Iterator[tuple[str, str, str]]:
+def _answers(changes: list[Change], trace: Trace, nothing: str = "no answer") -> Iterator[tuple[str, str, str]]:
     for change in changes:
         life = f", for {duration(change.ttl_s)} each" if change.ttl_s is not None else ""
-        yield after_fault(change.at_s, trace), (change.target or "no answer") + life, _number(change.event)
+        yield after_fault(change.at_s, trace), (change.target or nothing) + life, _number(change.event)
 
 
 def _where_time_went(page: Page, values: Mapping[str, float]) -> None:

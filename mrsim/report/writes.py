@@ -1,4 +1,4 @@
-"""What a report says of writes and of who reads them: ledgers, what was brought back, outcomes, own writes missed."""
+"""What a report says of writes and of who reads them: ledgers, outcomes, consumers of changes, own writes missed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mrsim.report.tables import whether
 from mrsim.scenario.budgets import column_name
-from mrsim.study.columns import split_column
+from mrsim.study.columns import columns_of
 from mrsim.study.statistics import Estimate, estimate
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ OUTCOMES = (
 
 
 @dataclass(frozen=True, slots=True)
-class LedgerRow:
-    """One line of a store's write ledger."""
+class CountRow:
+    """How often something happened: one line of a store's write ledger, of a batch job's runs, of a feed's changes."""
 
     column: str
     label: str
@@ -49,24 +49,24 @@ class LedgerRow:
     """Share of trials in which it is not zero."""
 
 
-def ledger_rows(results: Results) -> list[tuple[str, list[LedgerRow]]]:
+def ledger_rows(results: Results) -> list[tuple[str, list[CountRow]]]:
     """Return the write ledger by store."""
     return _count_rows(results, "store", results.scenario.stores, LEDGER)
 
 
-def recovered_rows(results: Results) -> list[tuple[str, list[LedgerRow]]]:
+def recovered_rows(results: Results) -> list[tuple[str, list[CountRow]]]:
     """Return by store how many lost writes were brought back from former primaries, and how many were not."""
     return _count_rows(results, "store", results.scenario.stores, ("recovered_writes", "missing_writes"))
 
 
-def outcome_rows(results: Results) -> list[tuple[str, list[LedgerRow]]]:
+def outcome_rows(results: Results) -> list[tuple[str, list[CountRow]]]:
     """Return by service with retries what became of writes whose clients were not told in time."""
     return _count_rows(results, "service", results.scenario.services, OUTCOMES)
 
 
 def _count_rows(
     results: Results, label: str, names: Iterable[str], metrics: Sequence[str]
-) -> list[tuple[str, list[LedgerRow]]]:
+) -> list[tuple[str, list[CountRow]]]:
     tables = []
     for name in names:
         rows = []
@@ -74,8 +74,13 @@ def _count_rows(
             column = column_name(metric, {label: name})
             if column in results.columns:
                 sample = results.sample(column)
-                words = metric.removesuffix("_writes").replace("_", " ").replace("in doubt", "in doubt,")
-                rows.append(LedgerRow(column, words, estimate(sample, "mean"), estimate(whether(sample), "trials")))
+                words = (
+                    metric.removesuffix("_writes")
+                    .removesuffix("_changes")
+                    .replace("_", " ")
+                    .replace("in doubt", "in doubt,")
+                )
+                rows.append(CountRow(column, words, estimate(sample, "mean"), estimate(whether(sample), "trials")))
         if rows:
             tables.append((name, rows))
     return tables
@@ -83,35 +88,39 @@ def _count_rows(
 
 def reading_rows(results: Results) -> list[tuple[str, str, Estimate, Estimate]]:
     """Return service, cohort, the mean age of what is read, and the mean share of own writes missed."""
-    rows = []
-    for column in results.columns:
-        metric, labels = split_column(str(column))
-        if metric == "staleness_s":
-            missed = results.sample(column_name("ryow_violations", labels))
-            rows.append(
-                (
-                    labels["service"],
-                    labels["from"],
-                    estimate(results.sample(str(column)), "mean"),
-                    estimate(missed, "mean"),
-                )
-            )
-    return rows
+    return [
+        (labels["service"], labels["from"], _mean(results, age), _mean(results, column_name("ryow_violations", labels)))
+        for age, labels in columns_of(results.columns, "staleness_s")
+    ]
 
 
-def run_rows(results: Results) -> list[tuple[str, list[LedgerRow]]]:
+def run_rows(results: Results) -> list[tuple[str, list[CountRow]]]:
     """Return by service with a batch job how many of its runs were due, missed, late and doubled."""
     metrics = ("due_runs", "missed_runs", "late_runs", "doubled_runs")
     return _count_rows(results, "service", results.scenario.services, metrics)
 
 
+def retried_rows(results: Results) -> list[tuple[str, str, Estimate]]:
+    """Return service, operation, and the mean time of second tries, of services behind a proxy."""
+    return [
+        (labels["service"], labels["op"], _mean(results, column))
+        for column, labels in columns_of(results.columns, "retried_s")
+    ]
+
+
+def feed_rows(results: Results) -> list[tuple[str, list[CountRow]]]:
+    """Return by change feed how many changes its consumer skipped, holds though they are gone, and was sent again."""
+    metrics = ("skipped_changes", "phantom_changes", "repeated_changes")
+    return _count_rows(results, "feed", results.scenario.feeds, metrics)
+
+
 def state_rows(results: Results) -> list[tuple[str, str, Estimate, Estimate]]:
     """Return service, cohort, and the mean time read-only and down, of services with a read-only state."""
-    rows = []
-    for column in results.columns:
-        metric, labels = split_column(str(column))
-        if metric == "read_only_s":
-            part = estimate(results.sample(str(column)), "mean")
-            down = estimate(results.sample(column_name("down_s", labels)), "mean")
-            rows.append((labels["service"], labels["from"], part, down))
-    return rows
+    return [
+        (labels["service"], labels["from"], _mean(results, part), _mean(results, column_name("down_s", labels)))
+        for part, labels in columns_of(results.columns, "read_only_s")
+    ]
+
+
+def _mean(results: Results, column: str) -> Estimate:
+    return estimate(results.sample(column), "mean")

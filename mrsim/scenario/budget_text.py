@@ -6,20 +6,26 @@ A key is a metric of :mod:`mrsim.metrics` with labels; an expression is ``<aggre
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from mrsim.metrics import BY_NAME, Metric
 from mrsim.scenario.budgets import Budget
 from mrsim.scenario.document import Document, Path, nearest, shortened
 from mrsim.units import WrittenError, parse, write
 
+if TYPE_CHECKING:
+    from mrsim.scenario.model import Scenario
+
 LEVELS = ("error", "warn", "off")
+RECORD = "record."
+"""Begins what a service's metric needs of the record that leads to it."""
 GRAMMAR = "write metric{label=value}: [p95 < 10min]"
 
 _KEY = re.compile(r"\s*([A-Za-z_0-9-]+)\s*(?:\{([^{}]*)\})?\s*", re.ASCII)
 _EXPRESSION = re.compile(r"\s*([A-Za-z0-9.]+)\s*([<>=!~]+)\s*(\S.*?)\s*", re.ASCII)
 _PERCENTILE = re.compile(r"p(\d{1,2}(?:\.\d{1,4})?)", re.ASCII)
+_BARE_SHARE = re.compile(r"p?(\d{1,9}(?:\.\d{1,9})?)", re.ASCII)
 _NUMBER = re.compile(r"\d+(\.\d+)?", re.ASCII)
 
 
@@ -35,9 +41,11 @@ def read_budgets(document: Document) -> tuple[Budget, ...]:
     Parameters
     ----------
     document
-        Its data is a mapping; services, stores and clients are looked up in it by name.
+        Its data is a mapping; services, stores, feeds and clients are looked up in it by name.
     """
     written = document.data.get("budgets", {})
+    if written is None:
+        return ()
     if not isinstance(written, dict):
         document.add(("budgets",), f"{document.shown(('budgets',), written)!r} is not a mapping", GRAMMAR)
         return ()
@@ -68,7 +76,7 @@ def parse_budget(key: str, expression: str, data: dict[str, Any]) -> Budget:
     key, expression
         Such as ``rpo{store=orders-db}`` and ``p99 < 2min``.
     data
-        Mapping with ``services``, ``stores`` and ``clients`` by name.
+        Mapping with ``services``, ``stores``, ``feeds`` and ``clients`` by name.
 
     Raises
     ------
@@ -156,18 +164,24 @@ def _missing_label(metric: Metric, name: str) -> _BudgetError:
 
 def _value(label: str, value: str, data: dict[str, Any]) -> str:
     """Return a label's value in its canonical form, or raise."""
-    if label == "clients":
+    if label == "clients" or (label == "writes" and value != "mean"):
         try:
             share = parse(value, "share")
         except WrittenError as error:
-            message = f"clients: {error}"
-            raise _BudgetError(message, "write clients=95%") from error
+            message = f"{label}: {error}"
+            raise _BudgetError(message, f"write {label}={_share_meant(value)}") from error
         if not 0 < share < 1:
-            message = f"clients={value} is not between 0% and 100%"
-            raise _BudgetError(message, "the last client of all has no meaning in a sample: write clients=99%")
+            message = f"{label}={value} is not between 0% and 100%"
+            raise _BudgetError(message, f"the last of all {label} has no meaning in a sample: write {label}=99%")
         return write(share, "share")
-    sections = {"service": "services", "store": "stores", "from": "clients"}
-    fixed = {"op": ("read", "write"), "of": ("affected", "all"), "from": ("all",)}
+    sections = {"service": "services", "store": "stores", "from": "clients", "feed": "feeds"}
+    fixed = {
+        "op": ("read", "write"),
+        "of": ("affected", "all"),
+        "from": ("all",),
+        "writes": ("mean",),
+        "when": ("before", "after"),
+    }
     section = data.get(sections.get(label, ""))
     known = [*fixed.get(label, ()), *(section if isinstance(section, dict) else ())]
     if value not in known:
@@ -177,21 +191,70 @@ def _value(label: str, value: str, data: dict[str, Any]) -> str:
     return value
 
 
+def _share_meant(value: str) -> str:
+    """Return a share for one that was written as 0.95, 95 or p95; 95% if it was none of these."""
+    match = _BARE_SHARE.fullmatch(value)
+    if match is None:
+        return "95%"
+    number = float(match[1])
+    share = number if number < 1 else number / 100
+    return write(float(f"{share:.12g}"), "share") if 0 < share < 1 else "95%"
+
+
 def _check_operation(service: str, op: str, data: dict[str, Any]) -> None:
     body = data["services"].get(service)
     if not isinstance(body, dict):
         return
     if not body.get("writes" if op == "write" else "reads"):
-        message = f"the service {service!r} does not {op}"
-        raise _BudgetError(message, "its budget could never be judged")
+        raise _not_done(service, op)
+
+
+def _not_done(service: str, op: str) -> _BudgetError:
+    return _BudgetError(f"the service {service!r} does not {op}", "its budget could never be judged")
 
 
 def _check_needed(metric: Metric, labels: dict[str, str], data: dict[str, Any]) -> None:
     what = "service" if "service" in labels else "store"
-    if not has(data[f"{what}s"].get(labels[what]), metric.needs):
-        needed = metric.needs.replace(".*", "")
-        message = f"the {what} {labels[what]!r} has no {needed}: there is nothing to measure"
+    if not has_needed(data, what, labels[what], metric.needs):
+        if metric.needs == "writes":
+            raise _not_done(labels[what], "write")
+        needed = metric.needs.replace(".*", "").removeprefix(RECORD)
+        whose = f"the record of the {what}" if metric.needs.startswith(RECORD) else f"the {what}"
+        message = f"{whose} {labels[what]!r} has no {needed}: there is nothing to measure"
         raise _BudgetError(message, f"write {needed} there, or leave the budget out")
+
+
+def named(scenario: Scenario) -> dict[str, Any]:
+    """Return what :func:`parse_budget` and :func:`has_needed` look names up in, of a scenario that is loaded."""
+    return {
+        "services": {name: dict(one) for name, one in scenario.services.items()},
+        "stores": dict(scenario.stores),
+        "dns": dict(scenario.dns),
+        "feeds": dict(scenario.feeds),
+        "clients": dict(scenario.clients),
+    }
+
+
+def has_needed(data: Mapping[str, Any], what: str, name: str, needed: str) -> bool:
+    """Return whether a service or store, or the record of a service, says something of what a metric needs.
+
+    Parameters
+    ----------
+    data
+        Mapping with ``services``, ``stores`` and ``dns`` by name, each as data or as a model.
+    what, name
+        Whether it is a ``service`` or a ``store``, and which.
+    needed
+        A dotted path, as :func:`has` reads it; below ``record`` it is the service's record that must have it.
+    """
+    if not needed.startswith(RECORD):
+        return has(data[f"{what}s"].get(name), needed)
+    records = data.get("dns")
+    for body in records.values() if isinstance(records, dict) else ():
+        served = body.get("serves") if isinstance(body, dict) else getattr(body, "serves", ())
+        if served == name or (isinstance(served, (list, tuple)) and name in served):
+            return has(body, needed.removeprefix(RECORD))
+    return False
 
 
 def has(body: Any, needed: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mrsim.metrics import BY_NAME
 from mrsim.scenario.checks_faults import check_fault
+from mrsim.scenario.checks_feeds import check_feeds
 from mrsim.scenario.checks_stores import check_store
 from mrsim.scenario.checks_tier import check_tier
 from mrsim.scenario.checks_traffic import check_clients, check_record, check_services
@@ -27,6 +28,7 @@ def check_scenario(scenario: Scenario, document: Document) -> None:
         document.add(("regions",), "a region is there twice", "keep one")
     for name, store in scenario.stores.items():
         check_store(store, ("stores", name), scenario, document)
+    check_feeds(scenario, document)
     check_services(scenario, document)
     check_tier(scenario, document)
     for name, record in scenario.dns.items():

@@ -80,12 +80,13 @@ def _check_switchover(fault: Switchover, path: Path, scenario: Scenario, documen
     if plan is not None and plan.to >= store.endpoint.ttl:
         message = f"the endpoint's TTL is {write(store.endpoint.ttl, 'duration')} already: this does not lower it"
         document.add((*path, "lowers_ttl", "to"), message, "write less, or a longer ttl of the endpoint")
-    if store.failover is None:
+    if store.failover is None and (store.in_region is None or not _in_one_region(scenario, store.primary, fault.to)):
         message = f"a switchover of {fault.store}, which has no failover, is not modelled"
         document.add((*path, "store"), message, "write failover: {decide: operator, ...} for the store")
-    elif store.in_region is not None:
-        message = f"a switchover of {fault.store}, whose regions have managers, is not modelled"
-        document.add((*path, "store"), message, "leave in_region out, with one node per region")
+
+
+def _in_one_region(scenario: Scenario, one: str, other: str) -> bool:
+    return region_of(scenario, one) == region_of(scenario, other)
 
 
 def _check_node(
@@ -99,5 +100,6 @@ def _check_node(
         document.add(
             (*path, "region"), f"{fault.store} has no {what} in {fault.region!r}", nearest(fault.region, nodes)
         )
-    if isinstance(fault, AgentCrash) and store.failover is None:
+    leased = store.in_region is not None and store.in_region.decide is not None
+    if isinstance(fault, AgentCrash) and store.failover is None and not leased:
         document.add(path, f"{fault.store} has no failover and so no agent", "write failover: for the store")

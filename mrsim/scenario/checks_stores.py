@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import isfinite
 
+from mrsim.scenario.checks_archives import check_archives
 from mrsim.scenario.checks_people import check_people
-from mrsim.scenario.control import DecideLease, Detect, Failover, InRegion
+from mrsim.scenario.control import DecideLease, Detect, Failover, Fence, InRegion, SiteLease
 from mrsim.scenario.document import Document, Path, nearest
 from mrsim.scenario.model import Scenario
 from mrsim.scenario.places import is_lost_with, region_of
-from mrsim.scenario.stores import Slots, Store
+from mrsim.scenario.stores import Slots, Standby, Store
 from mrsim.units import write
+
+_MOST_RENEWALS = 1000
+"""Looks of a candidate during one lease of a manager; each is drawn, so that a typing error would take for ever."""
 
 
 def check_store(store: Store, path: Path, scenario: Scenario, document: Document) -> None:
     """Note what cannot be meant in one store."""
     _check_standbys(store, path, document)
-    _check_archive(store, path, document)
-    _check_commit(store, path, document)
+    check_archives(store, path, document)
+    _check_copies(store, path, document)
+    _check_commit(store, path, scenario, document)
+    _check_storage(store, (*path, "storage"), document)
     bursts = store.wal.bursts
     if bursts is not None and bursts.last >= bursts.every:
         message = f"a burst of {write(bursts.last, 'duration')} is not shorter than its period"
@@ -58,7 +65,7 @@ def _check_standbys(store: Store, path: Path, document: Document) -> None:
         elif standby.via == "objects" and store.objects is None:
             hint = "write objects: {lag: {median: 5s, p99.99: 15min}}"
             document.add(at, "it is not said how objects are copied", hint)
-        elif standby.via != "stream" and standby.source is not None:
+        elif standby.via not in ("stream", "archive") and standby.source is not None:
             document.add(
                 (*at, "source"),
                 f"a standby via {standby.via} streams from nobody",
@@ -71,9 +78,9 @@ def _check_standbys(store: Store, path: Path, document: Document) -> None:
         known = [store.primary, *(region for region in sources if region != standby.region)]
         if standby.source is not None and standby.source not in known:
             document.add(
-                at, f"{standby.source!r} holds no node of this store to stream from", nearest(standby.source, known)
+                at, f"{standby.source!r} holds no node of this store to follow", nearest(standby.source, known)
             )
-        elif standby.source in archived:
+        elif standby.via == "stream" and standby.source in archived:
             via = archived[standby.source]
             message = f"{standby.source!r} is a standby via {via}: streaming on from there is not modelled"
             document.add(at, message, f"write via: {via} here too, or another source")
@@ -82,13 +89,10 @@ def _check_standbys(store: Store, path: Path, document: Document) -> None:
             while (following := sources.get(chain[-1])) is not None and following not in chain:
                 chain.append(following)
             message = f"the sources go in a circle: {' <- '.join([*chain, str(sources.get(chain[-1]))])}"
-            document.add(at, message, f"one of them must stream from {store.primary}")
+            document.add(at, message, f"one of them must follow {store.primary}")
 
 
-def _check_archive(store: Store, path: Path, document: Document) -> None:
-    if store.archive is not None and all(standby.via != "archive" for standby in store.standbys):
-        message = "nobody restores from the archive: it has no effect"
-        document.add((*path, "archive"), message, "write standbys: [{region: eu-west, via: archive}]", key=True)
+def _check_copies(store: Store, path: Path, document: Document) -> None:
     if store.snapshots is not None and all(standby.via != "snapshot" for standby in store.standbys):
         message = "nobody is made from the snapshots: they have no effect"
         document.add((*path, "snapshots"), message, "write standbys: [{region: eu-west, via: snapshot}]", key=True)
@@ -123,7 +127,7 @@ def _cyclic(region: str, sources: dict[str, str | None]) -> bool:
     return following == region
 
 
-def _check_commit(store: Store, path: Path, document: Document) -> None:
+def _check_commit(store: Store, path: Path, scenario: Scenario, document: Document) -> None:
     commit, at = store.commit, (*path, "commit")
     standbys = [standby.region for standby in store.standbys]
     if commit.any is not None and commit.first is not None:
@@ -134,6 +138,9 @@ def _check_commit(store: Store, path: Path, document: Document) -> None:
             document.add(
                 (*at, "of"), "'of' has no effect without any or first", "write any: 1 or commit: async", key=True
             )
+        return
+    if commit.of == "in-region":
+        _check_commit_in_region(store, needed, at, scenario, document)
         return
     if not commit.of:
         document.add(at, "the synchronous standbys are not named", f"write of: [{', '.join(standbys)}]")
@@ -155,15 +162,46 @@ def _check_commit(store: Store, path: Path, document: Document) -> None:
         document.add((*at, "of"), "a standby is named twice", "keep one")
 
 
+def _check_commit_in_region(store: Store, needed: int, at: Path, scenario: Scenario, document: Document) -> None:
+    near = store.synchronous(store.primary, partial(region_of, scenario))
+    home = region_of(scenario, store.primary)
+    if needed > len(near):
+        message = f"{needed} of the {len(near)} other nodes in {home!r} can never answer"
+        document.add((*at, "of"), message, "let more standbys stand in zones of that region, or name those elsewhere")
+    for standby in store.standbys:
+        if standby.region not in near:
+            continue
+        if standby.via != "stream":
+            message = f"{standby.region!r} is a standby via {standby.via}: it acknowledges nothing"
+            document.add((*at, "of"), message, "name the standbys that stream")
+        elif standby.source not in {None, store.primary}:
+            message = f"{standby.region!r} streams from another standby, and cascading replication is asynchronous"
+            document.add((*at, "of"), message, f"let it stream from {store.primary}, or name the others")
+
+
 def _check_in_region(store: Store, rule: InRegion, path: Path, scenario: Scenario, document: Document) -> None:
     sites = [store.primary, *(standby.region for standby in store.standbys)]
     homes = [region_of(scenario, site) for site in sites]
     if len(set(homes)) == len(homes):
         hint = "write zones: {us-east: [us-east-a, us-east-b]} and let nodes stand in them, or leave in_region out"
         document.add(path, "no region has two nodes: there is nothing to promote inside one", hint, key=True)
+    if rule.lease is not None and rule.lease_every >= rule.lease:
+        message = f"it would run out between two renewals, {write(rule.lease_every, 'duration')} apart"
+        document.add((*path, "lease"), message, "raise lease, or lower lease_every")
+    elif rule.lease is not None and rule.lease > _MOST_RENEWALS * rule.lease_every:
+        message = f"renewed every {write(rule.lease_every, 'duration')}, it is more than {_MOST_RENEWALS} renewals long"
+        document.add((*path, "lease"), message, "lower lease, or raise lease_every (15s and 2s in CloudNativePG 1.30)")
+    if rule.decide is not None:
+        _check_lease_timers(rule.decide, (*path, "decide"), document)
+    home = region_of(scenario, store.primary)
+    waited_for = store.synchronous(store.primary, partial(region_of, scenario))
+    if rule.quorum and (not waited_for or any(region_of(scenario, one) != home for one in waited_for)):
+        message = f"a quorum is counted among synchronous standbys of the primary's own region, {home!r}"
+        document.add((*path, "quorum"), message, "write commit: {any: 1, of: in-region}, or name nodes of that region")
     if rule.grace <= rule.heartbeat:
         message = f"a host that lives would be missed between two heartbeats, {write(rule.heartbeat, 'duration')} apart"
         document.add((*path, "grace"), message, "raise grace, or lower heartbeat")
+    _check_led(store, path[:-1], scenario, document)
     if store.failover is None:
         return
     if isinstance(store.failover.decide, DecideLease):
@@ -172,6 +210,24 @@ def _check_in_region(store: Store, rule: InRegion, path: Path, scenario: Scenari
     if len(set(homes)) == 1 and len(homes) > 1:
         message = f"all nodes are in {homes[0]!r}, where in_region promotes them: there is nothing left to do"
         document.add((*path[:-1], "failover"), message, "leave failover out, or add a standby elsewhere", key=True)
+
+
+def _check_led(store: Store, path: Path, scenario: Scenario, document: Document) -> None:
+    """Note what does not go with standbys that get their WAL through one of their region, their leader."""
+    home = region_of(scenario, store.primary)
+    leaders: dict[str | None, Standby] = {}
+    for index, standby in enumerate(store.standbys):
+        region = region_of(scenario, standby.region)
+        leader = leaders.setdefault(region, standby)
+        if region == home or leader is standby:
+            continue
+        if standby.via != leader.via:
+            message = f"{standby.region!r} gets its WAL through {leader.region!r}, which is a standby via {leader.via}"
+            document.add((*path, "standbys", index), message, f"write via: {leader.via} here too")
+        if store.commit.of != "in-region" and standby.region in store.commit.of:
+            message = f"{standby.region!r} streams from {leader.region!r}, and cascading replication is asynchronous"
+            at = (*path, "commit", "of", store.commit.of.index(standby.region))
+            document.add(at, message, f"name {leader.region}, or leave in_region out")
 
 
 def _check_failover(store: Store, failover: Failover, path: Path, scenario: Scenario, document: Document) -> None:
@@ -189,6 +245,7 @@ def _check_failover(store: Store, failover: Failover, path: Path, scenario: Scen
     elif failover.detect is not None:
         _check_detect(failover.detect, store, (*path, "detect"), scenario, document)
     if isinstance(failover.decide, DecideLease):
+        _check_fence_of_lease(failover, (*path, "fence"), document)
         _check_lease(failover.decide, (*path, "decide"), document)
         if failover.promote.order != "most-advanced":
             message = "an order has no effect under a lease: the most advanced standby takes it"
@@ -211,6 +268,22 @@ def _check_failover(store: Store, failover: Failover, path: Path, scenario: Scen
         document.add((*path, "self_check", "sees"), message, "name a place outside it")
 
 
+def _check_fence_of_lease(failover: Failover, path: Path, document: Document) -> None:
+    if isinstance(failover.fence, Fence):
+        message = "it has no effect under a lease, whose end is that of the old primary: nobody sends a fence"
+        document.add(path, message, "leave it out, or write fence: {by: token, if_unconfirmed: proceed}", key=True)
+    elif failover.fence is not None and failover.fence.if_unconfirmed.then != "proceed":
+        message = "under a lease the new primary presents its token itself, and waits for no answer"
+        document.add((*path, "if_unconfirmed"), message, "write if_unconfirmed: proceed")
+
+
+def _check_storage(store: Store, path: Path, document: Document) -> None:
+    if len(set(store.storage)) < len(store.storage):
+        document.add(path, "a place is named twice", "keep one")
+    if store.storage == (store.primary,):
+        document.add(path, f"it stands beside the primary in {store.primary!r} anyway", "leave it out", key=True)
+
+
 def _check_detect(detect: Detect, store: Store, path: Path, scenario: Scenario, document: Document) -> None:
     if all(is_lost_with(scenario, place, store.primary) for place in detect.from_):
         message = f"every prober stands with the primary in {store.primary!r} and is lost with it"
@@ -228,6 +301,13 @@ def _check_detect(detect: Detect, store: Store, path: Path, scenario: Scenario, 
 def _check_lease(lease: DecideLease, path: Path, document: Document) -> None:
     if len(set(lease.voters)) < len(lease.voters):
         document.add((*path, "voters"), "a voter is named twice", "keep one")
+    _check_lease_timers(lease, path, document)
+    if lease.product == "kubernetes" and lease.loop_wait * 1.2 >= lease.retry_timeout:
+        message = "the election refuses these timers: the renewal deadline must exceed 1.2 times the retry period"
+        document.add((*path, "retry_timeout"), message, "lower loop_wait (client-go, leaderelection)")
+
+
+def _check_lease_timers(lease: DecideLease | SiteLease, path: Path, document: Document) -> None:
     timers = {"loop_wait": lease.loop_wait, "retry_timeout": lease.retry_timeout, "watchdog": lease.watchdog or 0.0}
     for key, value in timers.items():
         if value >= lease.ttl:
@@ -235,6 +315,3 @@ def _check_lease(lease: DecideLease, path: Path, document: Document) -> None:
                 f"{key} of {write(value, 'duration')} is not shorter than the ttl of {write(lease.ttl, 'duration')}"
             )
             document.add((*path, key), message, "the lease would end before it is renewed")
-    if lease.product == "kubernetes" and lease.loop_wait * 1.2 >= lease.retry_timeout:
-        message = "the election refuses these timers: the renewal deadline must exceed 1.2 times the retry period"
-        document.add((*path, "retry_timeout"), message, "lower loop_wait (client-go, leaderelection)")

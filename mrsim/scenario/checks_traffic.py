@@ -88,6 +88,8 @@ def check_record(record: Record, path: Path, scenario: Scenario, document: Docum
         if record.converges is not None:
             message = "answers do not converge: caches follow them by their TTL"
             document.add((*path, "converges"), message, "leave it out, or write policy: anycast", key=True)
+    _check_edge(record, path, scenario, document)
+    _check_edited(record, path, scenario, document)
     answers = record.regions or scenario.regions
     for name in record.serves:
         service = scenario.services.get(name)
@@ -102,6 +104,46 @@ def check_record(record: Record, path: Path, scenario: Scenario, document: Docum
     _check_weights(record, path, scenario, document)
     if check is not None:
         _check_health(record, check, (*path, "health_check"), scenario, document)
+
+
+def _check_edge(record: Record, path: Path, scenario: Scenario, document: Document) -> None:
+    """Note a proxy where nothing stands between people and their region, or with nowhere else to go."""
+    if record.edge is None:
+        return
+    if record.policy != "anycast":
+        message = "answers of a name lead people to a region directly: nobody on the way can try another one"
+        document.add((*path, "edge"), message, "leave it out, or write policy: anycast", key=True)
+    elif len(record.regions or scenario.regions) < 2:
+        message = "there is no other region to try"
+        document.add((*path, "edge"), message, "leave it out, or name more regions", key=True)
+
+
+def _check_edited(record: Record, path: Path, scenario: Scenario, document: Document) -> None:
+    """Note a person who edits what has no answers, or whom nobody tells of anything."""
+    plan, inner = record.edited, (*path, "edited")
+    if plan is None:
+        return
+    if record.policy == "anycast":
+        message = "routes have no answers: there is nothing to edit"
+        document.add(inner, message, "leave it out, or write policy: failover", key=True)
+    elif record.policy == "weighted":
+        message = "of a weighted record a person edits the weights: there is nothing to edit"
+        document.add(inner, message, "write shift_back, or write policy: failover", key=True)
+    elif plan.when == "front-down":
+        if record.health_check is None:
+            message = "no health check tells the person that a region is down"
+            document.add(inner, message, "write a health_check, or when: promoted", key=True)
+    elif record.policy != "failover":
+        message = f"after a promotion people are led to one region, which policy: {record.policy} does not mean"
+        document.add((*inner, "when"), message, "write policy: failover, or when: front-down")
+    elif record.health_check is not None:
+        message = "the person follows the primary, and nobody asks the health check"
+        document.add((*path, "health_check"), message, "leave it out, or write when: front-down", key=True)
+    else:
+        stores = {scenario.services[name].follows for name in record.serves if name in scenario.services}
+        if len(stores) != 1 or any(scenario.stores[one].failover is None for one in stores if one in scenario.stores):
+            message = "the record's services do not all follow one store that fails over"
+            document.add((*inner, "when"), message, "write when: front-down, or split the record")
 
 
 def _check_locations(record: Record, path: Path, scenario: Scenario, document: Document) -> None:

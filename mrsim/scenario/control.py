@@ -61,22 +61,15 @@ class DecideOperator(Model):
     cool_down: Seconds = Field(default=0.0, description="No second failover within this time of the last.")
 
 
-class DecideLease(Model):
-    """A leader lease in a replicated store: whoever holds it is primary."""
+class LeaseTerms(Model):
+    """What a leader lease is, and what agents that hold it or race for it do, whoever keeps it."""
 
     by: Literal["lease"] = Field(description="Who decides.")
-    voters: tuple[Name, ...] = Field(
-        min_length=1, description="Places of the lease store's members; a majority is needed."
-    )
     ttl: Seconds = Field(default=30.0, gt=0, description="Life of the lease without renewal.")
     loop_wait: Seconds = Field(
-        default=10.0, gt=0, description="Interval between renewals, and between polls by candidates."
+        default=10.0, gt=0, description="Interval between renewals, and between looks of candidates (an agent's turns)."
     )
     retry_timeout: Seconds = Field(default=10.0, gt=0, description="How long the holder retries before it steps down.")
-    enforced_by: Literal["holder", "nobody"] = Field(
-        default="holder",
-        description="'holder': its agent demotes the database; 'nobody': the lease only gates promotion.",
-    )
     watchdog: Seconds | None = Field(
         default=None, description="A watchdog resets the holder this long before the lease ends."
     )
@@ -99,6 +92,18 @@ class DecideLease(Model):
     )
     clock_drift: Share = Field(
         default=0.0, description="Relative drift of the holder's clock (positive: it runs slow)."
+    )
+
+
+class DecideLease(LeaseTerms):
+    """A leader lease in a replicated store: whoever holds it is primary."""
+
+    voters: tuple[Name, ...] = Field(
+        min_length=1, description="Places of the lease store's members; a majority is needed."
+    )
+    enforced_by: Literal["holder", "nobody"] = Field(
+        default="holder",
+        description="'holder': its agent demotes the database; 'nobody': the lease only gates promotion.",
     )
     product: Literal["generic", "patroni", "kubernetes"] = Field(default="generic", description="Whose minimums apply.")
 
@@ -134,6 +139,22 @@ class Fence(Model):
     if_unconfirmed: Unconfirmed = Field(description="What follows an unconfirmed fence.")
 
 
+class FenceToken(Model):
+    """A later epoch that the old primary's storage is told of; from then on it refuses writes of an earlier one.
+
+    Whoever decides presents it before the promotion, and the new primary from then on, until it is confirmed.
+    """
+
+    by: Literal["token"] = Field(description="How: at the storage.")
+    takes: SecondsDist = Field(description="From its arrival at a place of the storage to writes being refused there.")
+    every: Seconds = Field(default=5.0, gt=0, description="How often a new primary presents what is unconfirmed.")
+    timeout: Seconds = Field(default=5.0, gt=0, description="How long the controller waits for the confirmation.")
+    if_unconfirmed: Unconfirmed = Field(description="What follows an unconfirmed fence.")
+
+
+AnyFence = Annotated[Fence | FenceToken, Field(discriminator="by")]
+
+
 class Promote(Model):
     """How a standby becomes primary."""
 
@@ -161,7 +182,9 @@ class OldPrimary(Model):
     """What the old primary does when its fault ends."""
 
     on_return: Literal["starts-as-primary", "stays-down", "rejoins"] = Field(
-        default="starts-as-primary", description="Its role when it comes back; 'rejoins' asks its coordinator first."
+        default="starts-as-primary",
+        description="Its role when it comes back after a promotion, of which 'rejoins' asks its coordinator; if "
+        "there was none, it goes on as primary.",
     )
     starts_after: SecondsDist = Field(description="From the end of the fault to the database running.")
     rebuild: SecondsDist = Field(
@@ -181,9 +204,29 @@ class SelfCheck(Model):
     timeout: Seconds = Field(default=2.0, gt=0, description="How long one check waits.")
 
 
-class InRegion(Model):
-    """A manager in each region that replaces a dead primary by another node of the same region."""
+class SiteLease(LeaseTerms):
+    """A leader lease in each region's own store: agents beside its databases renew it or race for it, as Patroni's."""
 
+    voters: Literal["region", "zones"] = Field(
+        default="region",
+        description="Members of each region's lease store. 'region': it works as long as the region does; 'zones': one "
+        "in each zone of the region, of which a majority is needed.",
+    )
+    reboots: SecondsDist | None = Field(
+        default=None, description="From a watchdog's reset to the host's agent being back. None without a watchdog."
+    )
+    product: Literal["generic", "patroni"] = Field(default="generic", description="Whose minimums apply.")
+
+
+class InRegion(Model):
+    """A manager in each region, or a lease, that replaces a dead primary by another node of the same region."""
+
+    decide: SiteLease | None = Field(
+        default=None,
+        description="A lease in each region's own store, as Patroni in each site of a standby cluster. None: a manager "
+        "decides, as CloudNativePG's operator, by what follows here. With a lease, times that are not written are "
+        "Patroni's and HAProxy's.",
+    )
     every: Seconds = Field(gt=0, description="Interval of the probes that a host makes of its own database.")
     fails: Count = Field(ge=1, description="Consecutive failures until the host reports its database down.")
     timeout: Seconds = Field(gt=0, description="How long such a probe waits.")
@@ -202,6 +245,30 @@ class InRegion(Model):
     rebuild: SecondsDist = Field(
         description="From learning of the new primary to being a standby of it, for one that was ahead (pg_rewind)."
     )
+    lease: Seconds | None = Field(
+        default=None,
+        gt=0,
+        description="The primary's lease: nobody is promoted before it has not been renewed for so long; it fences "
+        "nobody. None: there is none.",
+    )
+    lease_every: Seconds = Field(
+        default=2.0, gt=0, description="How often the lease is renewed, and looked at by candidates."
+    )
+    quorum: Flag = Field(
+        default=False,
+        description="A node is promoted only if R + W > N: promotable ones and acknowledgements overlap among the "
+        "synchronous standbys (quorum failover).",
+    )
+    isolation_check: Flag = Field(
+        default=False,
+        description="A primary that reaches neither its region's manager nor any other node there stops itself, after "
+        "as many checks as its host's probes.",
+    )
+    open_sessions: Seconds = Field(
+        default=0.0,
+        description="How long sessions that are open write on at a primary that its isolation check stops "
+        "(smartShutdownTimeout). 0s: it ends them.",
+    )
 
 
 class Failover(Model):
@@ -211,7 +278,7 @@ class Failover(Model):
         default=None, description="Probers; under a lease only the pace of an endpoint that follows health."
     )
     decide: Decide = Field(description="Who decides, and on what evidence.")
-    fence: Fence | None = Field(default=None, description="None: the old primary is not fenced.")
+    fence: AnyFence | None = Field(default=None, description="None: the old primary is not fenced.")
     runbook: Runbook | None = Field(
         default=None, description="Steps around the promotion, which may fail. None: none is needed, or all work."
     )

@@ -80,7 +80,7 @@ class Document:
     def shown(self, path: Path, value: Any = None) -> str:
         """Return what was written at a path, for a message; ``value`` where nothing was written there."""
         text = self.texts.get(path)
-        return shortened(text) if text is not None else shortened(value if isinstance(value, str) else repr(value))
+        return shortened(text) if text is not None else shortened(shown_value(value))
 
 
 def shortened(text: str) -> str:
@@ -116,8 +116,8 @@ def nearest(word: object, known: Any) -> str:
         return f"did you mean {close[0]!r}?"
     if not names:
         return ""
-    shown = ", ".join(names[:12])
-    return f"known: {shown}" + (", ..." if len(names) > 12 else "")
+    shown = ", ".join(names[:20])
+    return f"known: {shown}" + (", ..." if len(names) > 20 else "")
 
 
 class Converter:
@@ -225,7 +225,20 @@ def _surprise(text: str) -> str:
     if text.lower() in _BOOLS_1_1:
         return "there it is a truth value: write true or false, or quote it"
     if _SEXAGESIMAL.fullmatch(text):
-        return "there it is a number to base 60: write a duration with units such as 90s, or quote it"
+        return f"there it is a number to base 60: write {_timed(text)}, or quote it"
     if _OTHER_BASE.fullmatch(text):
         return "there it is a number in another base: write it in decimal, or quote it"
     return ""
+
+
+def _timed(text: str) -> str:
+    """Return how a time such as 8:30 is written with units: as hours and minutes, or as minutes and seconds."""
+    parts = text.split(":")
+    if not all(part.isdigit() for part in parts) or len(parts) > 3:
+        return "a duration with units such as 90s"
+    readings = ["h", "min", "s"], ["min", "s"]
+    meant = [
+        "".join(f"{int(part)}{unit}" for part, unit in zip(parts, units, strict=False) if int(part))
+        for units in readings[: 4 - len(parts)]
+    ]
+    return " or ".join(one for one in meant if one) or "0s"

@@ -139,8 +139,14 @@ class Switchover(_Happening):
     checkpoint: SecondsDist = Field(description="Shutdown checkpoint; the archived segment and the stream end with it.")
     hands_over: SecondsDist = Field(
         description="From the old primary's end to the new one being told its position (demotion token): a person or a "
-        "pipeline, and both sides reconcile."
+        "pipeline, and both sides reconcile. Inside a region nobody has to."
     )
+    follows: Literal["after-shutdown", "after-promotion"] = Field(
+        description="When the old primary starts again, as a standby that answers reads: once its position is known, "
+        "with its whole cluster if that was demoted, or once another is primary. Under a lease: once it has released "
+        "its key; inside a region: once another is primary."
+    )
+    starts_again: SecondsDist = Field(description="From then to its answering; until then it answers nobody.")
     gives_up_after: Seconds = Field(gt=0, description="Longest time until the new primary is made; then it goes back.")
     goes_back: SecondsDist = Field(description="From giving up to the old primary accepting writes again.")
     lowers_ttl: LowersTtl | None = Field(default=None, description="The endpoint's TTL is lowered ahead of the work.")

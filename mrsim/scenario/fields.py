@@ -68,7 +68,7 @@ def _checked(value: float, dimension: Dimension, forever: bool) -> float:
         message = f"{value} is not {WORDS[dimension]}"
         raise WrittenError(message)
     if dimension == "share" and value > 1:
-        message = f"{value:.6%} is more than 100%".replace("0000%", "%")
+        message = f"{write(value, 'share')} is more than 100%"
         raise WrittenError(message)
     return value
 

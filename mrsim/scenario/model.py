@@ -12,6 +12,7 @@ from mrsim.errors import Problem, ScenarioError
 from mrsim.scenario.budgets import Budget
 from mrsim.scenario.clients import Cohort
 from mrsim.scenario.faults import Fault
+from mrsim.scenario.feeds import ChangeFeed
 from mrsim.scenario.fields import Model, Name, Seconds
 from mrsim.scenario.management import Management
 from mrsim.scenario.services import Record, Service
@@ -49,6 +50,9 @@ class Scenario(Model):
     network: Network = Field(description="Round trips and bandwidths.")
     stores: dict[Name, Store] = Field(default_factory=dict, description="Databases.")
     services: dict[Name, Service] = Field(default_factory=dict, description="Programs that read and write stores.")
+    feeds: dict[Name, ChangeFeed] = Field(
+        default_factory=dict, description="Consumers of a store's changes, such as search indexes."
+    )
     management: dict[Name, Management] = Field(
         default_factory=dict, description="Planes through which applications are redeployed and endpoints edited."
     )

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-import types
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import ValidationError
 
-from mrsim.scenario.document import Document, Path, nearest, shortened
+from mrsim.scenario.document import Document, Path, nearest, shortened, shown_value, where
 from mrsim.scenario.fields import Model
+from mrsim.scenario.homes import belongs, options
 from mrsim.scenario.model import Scenario
 from mrsim.scenario.written import written_keys
+from mrsim.units import UNITS, WrittenError, parse, write
 
 WHY_NEEDED = {
     "in_flight": "what is on the wire at that instant decides the loss: arrives (a dying host) or lost",
@@ -26,6 +27,7 @@ WHY_NEEDED = {
     "ttl": "write the time to live of the answers, such as ttl: 60s",
     "every": "write the interval between probes, such as every: 10s, or choose a preset",
     "timeout": "write how long a probe waits, such as timeout: 4s, or choose a preset",
+    "connect_timeout": "write how long the proxy tries to connect, such as connect_timeout: 5s, or choose a preset",
     "primary": "write the region of the primary",
     "near": "write the region these clients are closest to",
     "share": "write a share, such as share: 50%",
@@ -39,8 +41,24 @@ WHY_NEEDED = {
     "through": "write the control point; '<region>-control' is the one inside that region",
     "name": "write a name for the scenario, such as name: bookstore",
     "rtt_s": "write rtt: 20ms",
+    "feeds.of": "write the store whose changes it is sent",
+    "feeds.region": "write the region that the consumer is in",
+    "slot.synced_every": "write how often standbys copy its position, such as synced_every: 10s, or choose a preset",
+    "reseeds.size": "write how much is copied, such as size: 20GB",
+    "archive.place": "write the place that holds it, such as place: eu-west",
+    "snapshots.place": "write the place that holds them, such as place: eu-west",
+    "snapshots.every": "write how often one is taken, such as every: 6h",
+    "snapshots.size": "write how much is restored, such as size: 280GB",
+    "batch.every": "write how often a run is due, such as every: 15min",
+    "batch.takes": "write how long a run writes, such as takes: 3min",
+    "bursts.every": "write the period, such as every: 10min",
+    "shift_back.every": "write the time from one step to the next, such as every: 15min",
+    "lowers_ttl.to": "write the lower life of the endpoint's answers, such as to: 30s",
+    "lowers_ttl.ahead": "write how long before the work it is lowered, such as ahead: 10min",
+    "faults.store": "write the store that it strikes, or whose primary moves",
+    "faults.region": "write the region that it strikes",
 }
-"""Why a key has no default, or what to write."""
+"""Why a key has no default, or what to write: by the key, or where keys of one name differ, with what it is in."""
 
 _KINDS = {
     "string_type": "a text",
@@ -63,12 +81,14 @@ _BOUNDS = {
     "greater_than_equal": ("at least", "ge"),
     "less_than_equal": ("at most", "le"),
 }
+_ABSENT = ("none", "no", "off", "never", "disabled")
 _DISCRIMINATORS = ("kind", "by")
 
 
 def report(error: ValidationError, document: Document, data: Any) -> None:
     """Add a validation error's findings to a document's problems, one for each place."""
     already = {(problem.line, problem.column) for problem in document.problems}
+    unread = {problem.where for problem in document.problems if problem.where.endswith(".preset")}
     grouped: dict[Path, list[dict[str, Any]]] = {}
     for finding in error.errors(include_url=False):
         path = written_path(finding["loc"], data, str(finding["type"]))
@@ -76,11 +96,14 @@ def report(error: ValidationError, document: Document, data: Any) -> None:
     for path, findings in grouped.items():
         if document.place(path) in already and path in document.places:
             continue
+        if findings[0]["type"] == "missing" and where((*path[:-1], "preset")) in unread:
+            continue
         findings.sort(key=lambda finding: finding["type"] != "value_error")
         message, hint, is_key = _said(findings[0], path, document)
         others = [finding for finding in findings[1:] if finding["type"] == "literal_error"]
-        if others and hint:
-            hint += f", or {others[0]['ctx']['expected']}"
+        if others:
+            words = str(others[0]["ctx"]["expected"])
+            hint = f"{hint}, or {words}" if hint else nearest(others[0].get("input"), _quoted(words))
         document.add(path, message, hint, key=is_key)
 
 
@@ -106,6 +129,12 @@ def _is_tag(part: str | int, data: dict[Any, Any], following: tuple[str | int, .
     return part in (data.get("kind"), data.get("by")) and bool(following) and following[0] in data
 
 
+def _why_needed(path: Path, last: str) -> str:
+    """Return what to write for a key that is missing: said of the mapping it is in, of its section, or of its name."""
+    within = (f"{part}.{last}" for part in (*path[-2:-1], *path[:1]))
+    return next((WHY_NEEDED[key] for key in within if key in WHY_NEEDED), WHY_NEEDED.get(last, ""))
+
+
 def _said(finding: dict[str, Any], path: Path, document: Document) -> tuple[str, str, bool]:
     """Return message, hint and whether the key is meant rather than the value."""
     kind, context = str(finding["type"]), finding.get("ctx", {})
@@ -114,9 +143,14 @@ def _said(finding: dict[str, Any], path: Path, document: Document) -> tuple[str,
     if finding["loc"] and finding["loc"][-1] == "[key]":
         return f"{last!r} cannot be a name", "names begin with a letter; letters, digits, - and _ follow", True
     if kind == "missing":
-        return f"{last!r} is missing", WHY_NEEDED.get(last, ""), False
+        return f"{last!r} is missing", _why_needed(path, last), False
     if kind == "extra_forbidden":
-        return f"unknown key {last!r}", nearest(last, _keys_at(tuple(finding["loc"][:-1]))), True
+        here = _keys_at(tuple(finding["loc"][:-1]))
+        near = nearest(last, here)
+        home = belongs(path, document.data)
+        if home and near.startswith("did you mean"):
+            home = f"{near} {home}"
+        return f"unknown key {last!r}", home or near, True
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         return _tag(context, finding.get("input"))
     if kind == "literal_error":
@@ -128,12 +162,34 @@ def _said(finding: dict[str, Any], path: Path, document: Document) -> tuple[str,
         return f"{shown!r} cannot be a name", "names begin with a letter; letters, digits, - and _ follow", False
     if kind in _BOUNDS:
         word, key = _BOUNDS[kind]
-        return f"{shown} must be {word} {context[key]:g}", "", False
+        return f"{shown} must be {word} {_bound(shown, float(context[key]))}", "", False
     if kind in _KINDS:
-        return f"{shown!r} is not {_KINDS[kind]}", "", False
+        return f"{shown!r} is not {_KINDS[kind]}", _other_form(finding.get("input"), _KINDS[kind]), False
     if kind == "too_short":
         return "the list is empty", f"{context.get('min_length', 1)} or more are needed", False
     return f"{shown!r}: {finding['msg']}", "", False
+
+
+def _other_form(value: Any, needed: str) -> str:
+    """Return how a value is written that was given as a list of one, or as one where a list is needed."""
+    if needed == "a list" and isinstance(value, (str, dict)) and value:
+        return f"write [{shortened(shown_value(value))}]" if isinstance(value, str) else "write a list: [...]"
+    if needed == "a mapping" and (value is False or (isinstance(value, str) and value.lower() in _ABSENT)):
+        return "leave the key out where there is none"
+    if needed == "a text" and isinstance(value, list) and len(value) == 1:
+        return f"write {shortened(shown_value(value[0]))}"
+    return ""
+
+
+def _bound(shown: str, bound: float) -> str:
+    """Return the end of what is allowed, in a unit if the value that was written has one."""
+    for dimension in UNITS:
+        try:
+            parse(shown, dimension)
+        except WrittenError:
+            continue
+        return write(bound, dimension) if bound else "0"
+    return f"{bound:g}"
 
 
 def _tag(context: dict[str, Any], value: Any) -> tuple[str, str, bool]:
@@ -177,20 +233,8 @@ def _inside(kind: Any, part: str | int) -> Iterator[Any]:
     if isinstance(kind, type) and issubclass(kind, Model):
         for name, field in kind.model_fields.items():
             if part in (name, field.alias):
-                yield from _options(field.annotation)
+                yield from options(field.annotation)
     elif get_origin(kind) is dict:
-        yield from _options(get_args(kind)[1])
+        yield from options(get_args(kind)[1])
     elif get_origin(kind) is tuple:
-        yield from _options(get_args(kind)[0])
-
-
-def _options(kind: Any) -> Iterator[Any]:
-    """Yield the alternatives of a type, without annotations."""
-    origin = get_origin(kind)
-    if origin is Annotated:
-        yield from _options(get_args(kind)[0])
-    elif origin in (Union, types.UnionType):
-        for option in get_args(kind):
-            yield from _options(option)
-    else:
-        yield kind
+        yield from options(get_args(kind)[0])

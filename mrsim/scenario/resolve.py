@@ -11,9 +11,10 @@ from typing import Any
 
 from mrsim.scenario.document import Path, nearest
 from mrsim.scenario.fields import Resolved
+from mrsim.scenario.resolve_feeds import resolve_feed
 from mrsim.scenario.resolve_network import resolve_network
 from mrsim.scenario.resolve_stores import resolve_store
-from mrsim.scenario.resolving import Resolving
+from mrsim.scenario.resolving import Resolving, one_name
 
 WRITER = "writer"
 """Written for the regions of a service that runs beside the primary."""
@@ -34,18 +35,27 @@ def resolve(state: Resolving, path: str) -> dict[str, Any]:
     data.pop("budgets", None)
     data["path"] = path
     data["horizon_explicit"] = "horizon" in data
+    products = _products(data)
     if "horizon" not in data:
         data["horizon"] = Resolved(1.0)
     resolve_network(data, state)
     _each(data, "witnesses", state, _witness)
     _each(data, "control_points", state, _control_point)
     _each(data, "stores", state, resolve_store)
+    _each(data, "feeds", state, resolve_feed)
     _each(data, "management", state, _management)
     _each(data, "services", state, _service)
     _each(data, "dns", state, _record)
     _each(data, "clients", state, _cohort)
-    _faults(data, state)
+    _faults(data, state, products)
     return data
+
+
+def _products(data: dict[str, Any]) -> dict[str, object]:
+    """Return what was written for the stores' products."""
+    stores = data.get("stores")
+    found = stores.items() if isinstance(stores, dict) else ()
+    return {str(name): store.get("product") for name, store in found if isinstance(store, dict)}
 
 
 def _each(
@@ -74,8 +84,7 @@ def _control_point(point: dict[str, Any], path: Path, state: Resolving) -> None:
 
 def _management(plane: dict[str, Any], path: Path, state: Resolving) -> None:
     for places, takes in (("mirrored_in", "takes_over"), ("rebuilt_in", "rebuild")):
-        if isinstance(plane.get(places), str):
-            plane[places] = [plane[places]]
+        one_name(plane, places)
         if takes in plane and not plane.get(places):
             message = f"{takes} has no effect without places"
             state.problem((*path, takes), message, f"write {places}: [...], or leave it out", key=True)
@@ -85,8 +94,7 @@ def _management(plane: dict[str, Any], path: Path, state: Resolving) -> None:
 def _service(service: dict[str, Any], path: Path, state: Resolving) -> None:
     scaled_down = state.section(service, "scaled_down")
     if scaled_down is not None:
-        if isinstance(scaled_down.get("regions"), str):
-            scaled_down["regions"] = [scaled_down["regions"]]
+        one_name(scaled_down, "regions")
         state.default(scaled_down, (*path, "scaled_down"), "scaled-down-defaults")
     reads = state.section(service, "reads") or {}
     for store, written in list(reads.items()):
@@ -101,8 +109,7 @@ def _service(service: dict[str, Any], path: Path, state: Resolving) -> None:
     if worker:
         service["runs_in"] = []
         service.setdefault("relocates", {})
-    elif isinstance(service.get("runs_in"), str):
-        service["runs_in"] = [service["runs_in"]]
+    one_name(service, "runs_in")
     relocates = state.section(service, "relocates")
     if relocates is None:
         return
@@ -113,15 +120,16 @@ def _service(service: dict[str, Any], path: Path, state: Resolving) -> None:
 
 
 def _record(record: dict[str, Any], path: Path, state: Resolving) -> None:
-    if isinstance(record.get("serves"), str):
-        record["serves"] = [record["serves"]]
+    one_name(record, "serves")
     if record.get("policy") == "anycast":
         if "ttl" in record:
             state.problem(
                 (*path, "ttl"), "an anycast address has no TTL: clients follow routes", "leave ttl out", key=True
             )
         record["ttl"] = "0s"
-        state.default(record, path, "anycast-defaults")
+    proxied = _product(record, "edge", path, state)
+    if record.get("policy") == "anycast":
+        state.default(record, path, "proxied-defaults" if proxied else "anycast-defaults")
     locations = record.get("locations")
     if isinstance(locations, dict):
         record["locations"] = {
@@ -131,23 +139,28 @@ def _record(record: dict[str, Any], path: Path, state: Resolving) -> None:
         record.setdefault("regions", list(record["weights"]))
     if state.section(record, "shift_back") is not None:
         state.default(record["shift_back"], (*path, "shift_back"), "shift-back-defaults")
-    check = record.get("health_check")
-    inner = (*path, "health_check")
-    if isinstance(check, str):
-        preset = state.preset(inner, check, "health-check")
-        record["health_check"] = {}
+    if state.section(record, "edited") is not None:
+        state.default(record["edited"], (*path, "edited"), "edited-defaults")
+    _product(record, "health_check", path, state)
+
+
+def _product(record: dict[str, Any], key: str, path: Path, state: Resolving) -> bool:
+    """Resolve the checks of a record or the proxy at it, a preset's name or a section; return whether there is one."""
+    written, inner, kind = record.get(key), (*path, key), key.replace("_", "-")
+    if isinstance(written, str):
+        preset = state.preset(inner, written, kind)
         if preset is None:
-            del record["health_check"]
-            return
+            del record[key]
+            return False
+        record[key] = {}
+        state.fill(record[key], inner, preset)
     else:
-        section = state.section(record, "health_check")
+        section = state.section(record, key)
         if section is None:
-            return
-        name = section.pop("preset", None)
-        preset = state.preset((*inner, "preset"), name, "health-check") if name is not None else None
-    if preset is not None:
-        state.fill(record["health_check"], inner, preset)
-    state.default(record["health_check"], inner, "health-check-defaults")
+            return False
+        state.fill_chosen(section, inner, kind)
+    state.default(record[key], inner, f"{kind}-defaults")
+    return True
 
 
 def _cohort(cohort: dict[str, Any], path: Path, state: Resolving) -> None:
@@ -185,11 +198,10 @@ def _one_class(value: Any, name: str, path: Path, state: Resolving, kind: str) -
     """Resolve ``name: 40%`` (a preset with a share) or ``name: {share: 40%, preset: ..., ...}``."""
     if isinstance(value, dict):
         section = dict(value)
-        chosen = section.pop("preset", None)
-        preset = state.preset((*path, "preset"), chosen, kind) if chosen is not None else None
-    else:
-        section = {"share": value}
-        preset = state.preset(path, name, kind)
+        state.fill_chosen(section, path, kind)
+        return section
+    section = {"share": value}
+    preset = state.preset(path, name, kind)
     if preset is not None:
         state.fill(section, path, preset)
     return section
@@ -227,7 +239,7 @@ def _classes(cohort: dict[str, Any], path: Path, state: Resolving) -> None:
     cohort["class_shares"] = shares
 
 
-def _faults(data: dict[str, Any], state: Resolving) -> None:
+def _faults(data: dict[str, Any], state: Resolving, products: dict[str, object]) -> None:
     faults = data.get("faults")
     if not isinstance(faults, list):
         return
@@ -243,15 +255,26 @@ def _faults(data: dict[str, Any], state: Resolving) -> None:
             if isinstance(value, str) and not (key in ("cut_from", "still_reached_by") and value == "rest"):
                 fault[key] = [value]
         kind = fault.get("kind")
-        if kind == "switchover" and _is_leased(data, fault.get("store")):
+        if kind == "switchover" and _is_leased(data, fault):
             state.default(fault, path, "switchover-lease-defaults")
+        elif kind == "switchover" and products.get(str(fault.get("store"))) == "cloudnative-pg":
+            state.default(fault, path, "switchover-cloudnative-pg-defaults")
         if isinstance(kind, str) and f"{kind}-defaults" in state.library:
             state.default(fault, path, f"{kind}-defaults")
 
 
-def _is_leased(data: dict[str, Any], store: object) -> bool:
-    """Whether a store's primary is whoever holds a lease."""
-    found: Any = data.get("stores")
-    for key in (store, "failover", "decide", "by"):
-        found = found.get(key) if isinstance(found, dict) else None
-    return isinstance(found, str) and found == "lease"
+def _is_leased(data: dict[str, Any], fault: dict[str, Any]) -> bool:
+    """Whether a lease changes hands in a switchover: one over all nodes, or that of a region that it stays in."""
+    stores, name = data.get("stores"), fault.get("store")
+    store = stores.get(name) if isinstance(stores, dict) and isinstance(name, str) else None
+    if not isinstance(store, dict):
+        return False
+    zones = data.get("zones")
+    inside = [zone for zone in (zones.values() if isinstance(zones, dict) else ()) if isinstance(zone, (list, tuple))]
+    stays = any(store.get("primary") in zone and fault.get("to") in zone for zone in inside)
+    for key in ("failover", "in_region") if stays else ("failover",):
+        section = store.get(key)
+        decide = section.get("decide") if isinstance(section, dict) else None
+        if isinstance(decide, dict) and decide.get("by") == "lease":
+            return True
+    return False

@@ -6,6 +6,7 @@ from typing import Any
 
 from mrsim.scenario.document import Path, nearest, shortened
 from mrsim.scenario.people import DAY_S
+from mrsim.scenario.resolve_in_region import patroni_timers, refuse_patroni_options, resolve_in_region
 from mrsim.scenario.resolving import Resolving
 from mrsim.units import WrittenError, parse, write
 
@@ -19,6 +20,7 @@ def resolve_store(store: dict[str, Any], path: Path, state: Resolving) -> None:
         store["standbys"] = [
             {"region": standby} if isinstance(standby, str) else standby for standby in store["standbys"]
         ]
+    _one_name(store, "storage")
     _commit(store, path, state)
     _wal(store, path, state)
     _endpoint(store, path, state)
@@ -37,7 +39,7 @@ def resolve_store(store: dict[str, Any], path: Path, state: Resolving) -> None:
         state.default(objects, (*path, "objects"), "objects-defaults")
     in_region = state.section(store, "in_region")
     if in_region is not None:
-        state.default(in_region, (*path, "in_region"), "in-region-defaults")
+        resolve_in_region(in_region, (*path, "in_region"), state)
     failover = state.section(store, "failover")
     if failover is not None:
         _failover(failover, (*path, "failover"), state)
@@ -167,24 +169,8 @@ def _hours(decide: dict[str, Any], path: Path, state: Resolving) -> None:
     hours["at"] = f"{write(begins, 'duration')}..{write(ends, 'duration')}"
 
 
-_SYNCHRONOUS = "write commit: {first: 1, of: [...], when_short: degrade}; a standby outside it may take the lease too"
-_PATRONI = {
-    "failsafe_mode": ("is not modelled", "leave it out: an outage of the lease store then makes its holder step down"),
-    "synchronous_mode": ("is not modelled", _SYNCHRONOUS),
-    "synchronous_mode_strict": ("is not modelled", _SYNCHRONOUS.replace("degrade", "block")),
-    "synchronous_node_count": ("is not modelled", _SYNCHRONOUS.replace("first: 1", "first: n")),
-    "maximum_lag_on_failover": ("has another name here", "write max_lag_bytes: 1MB"),
-    "primary_start_timeout": ("has another name here", "write start_timeout: 300s"),
-    "primary_race_backoff": ("has another name here", "write race_backoff: 2s"),
-}
-"""Patroni's options that are none here, and what to write instead."""
-
-
 def _lease(decide: dict[str, Any], path: Path, state: Resolving) -> None:
-    for key in [key for key in decide if key in _PATRONI]:
-        del decide[key]
-        message, hint = _PATRONI[key]
-        state.problem((*path, key), f"Patroni's {key} {message}", hint, key=True)
+    refuse_patroni_options(decide, path, state)
     _one_name(decide, "voters")
     name = decide.pop("preset", None)
     preset = state.preset((*path, "preset"), name, "lease") if name is not None else None
@@ -194,46 +180,14 @@ def _lease(decide: dict[str, Any], path: Path, state: Resolving) -> None:
     if decide.get("watchdog") == "none":
         decide["watchdog"] = None
     if decide.get("product") == "patroni":
-        _patroni_timers(decide, path, state)
-
-
-def _patroni_timers(decide: dict[str, Any], path: Path, state: Resolving) -> None:
-    """Adjust the three timers as Patroni does.
-
-    Each is raised to its minimum (ttl 20 s, loop_wait 1 s, retry_timeout 3 s); then, while loop_wait + 2 retry_timeout
-    exceeds the ttl, loop_wait is lowered, and retry_timeout too if lowering loop_wait to its minimum is not enough.
-
-    References
-    ----------
-    Patroni 4.1, ``patroni/config.py``, ``_validate_and_adjust_timeouts``.
-    """
-    minimums = {"ttl": 20.0, "loop_wait": 1.0, "retry_timeout": 3.0}
-    asked: dict[str, float] = {}
-    for key in minimums:
-        try:
-            asked[key] = parse(decide.get(key), "duration")
-        except WrittenError:
-            return
-    used = {key: max(value, minimums[key]) for key, value in asked.items()}
-    if minimums["loop_wait"] + 2 * used["retry_timeout"] > used["ttl"]:
-        used["loop_wait"] = minimums["loop_wait"]
-        used["retry_timeout"] = (used["ttl"] - minimums["loop_wait"]) // 2
-    elif used["loop_wait"] + 2 * used["retry_timeout"] > used["ttl"]:
-        used["loop_wait"] = used["ttl"] - 2 * used["retry_timeout"]
-    source = "Patroni enforces ttl >= 20s, loop_wait >= 1s, retry_timeout >= 3s, loop_wait + 2 retry_timeout <= ttl"
-    for key, value in used.items():
-        if value != asked[key]:
-            decide[key] = write(value, "duration")
-            reason = f"asked: {write(asked[key], 'duration')}; {source} (patroni/config.py)"
-            state.assumptions[:] = [one for one in state.assumptions if one.where != ".".join(map(str, (*path, key)))]
-            state.state((*path, key), decide[key], reason, "documented")
+        patroni_timers(decide, path, state)
 
 
 def _fence(fence: dict[str, Any], path: Path, state: Resolving) -> None:
     unconfirmed = fence.get("if_unconfirmed")
     if isinstance(unconfirmed, str):
         fence["if_unconfirmed"] = {"then": unconfirmed}
-    state.default(fence, path, "fence-defaults")
+    state.default(fence, path, "fence-token-defaults" if fence.get("by") == "token" else "fence-defaults")
     if "if_unconfirmed" not in fence:
         fence["if_unconfirmed"] = {}
     inner = state.section(fence, "if_unconfirmed")

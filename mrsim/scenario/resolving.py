@@ -31,7 +31,9 @@ class Resolving:
         known = [known for kind in kinds for known in self.library.of_kind(kind)]
         if isinstance(name, str) and name in known:
             return self.library[name]
-        message = f"unknown {kinds[0].replace('-', ' ')} preset {shortened(str(name))!r}"
+        message = (
+            f"unknown {kinds[0].replace('in-region', 'in_region').replace('-', ' ')} preset {shortened(str(name))!r}"
+        )
         self.problem(path, message, nearest(name, known))
         return None
 
@@ -54,6 +56,15 @@ class Resolving:
                 named = NO_CHOICE if preset.kind == "default" else preset.name
                 self.assume((*path, key), entry.value, entry, named)
 
+    def fill_chosen(self, section: dict[str, Any], path: Path, kind: str) -> bool:
+        """Give a section the values of the preset that it names; return False if there is none of that name."""
+        name = section.pop("preset", None)
+        preset = self.preset((*path, "preset"), name, kind) if name is not None else None
+        if preset is None:
+            return name is None
+        self.fill(section, path, preset)
+        return True
+
     def default(self, section: dict[str, Any], path: Path, name: str) -> None:
         """Give a section the language's defaults of this name."""
         self.fill(section, path, self.library[name])
@@ -66,3 +77,9 @@ class Resolving:
         parent[key] = dict(inner)
         copied: dict[str, Any] = parent[key]
         return copied
+
+
+def one_name(section: dict[str, Any], key: str) -> None:
+    """Let a single name stand where there may be several."""
+    if isinstance(section.get(key), str):
+        section[key] = [section[key]]

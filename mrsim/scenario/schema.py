@@ -36,8 +36,12 @@ DEFAULTS: dict[str, tuple[str, ...]] = {
     "Snapshots": ("snapshots-defaults",),
     "Objects": ("objects-defaults",),
     "Slots": ("slots-defaults",),
+    "ChangeFeed": ("feed-defaults",),
+    "Reseed": ("reseed-defaults",),
     "Record": ("anycast-defaults",),
     "ShiftBack": ("shift-back-defaults",),
+    "Edge": ("edge-defaults",),
+    "Edited": ("edited-defaults",),
     "CommitRule": ("commit-defaults",),
     "Endpoint": ("endpoint-defaults",),
     "Detect": ("detect-defaults",),
@@ -45,11 +49,13 @@ DEFAULTS: dict[str, tuple[str, ...]] = {
     "DecideOperator": ("operator-defaults",),
     "DecideLease": ("lease-defaults",),
     "Fence": ("fence-defaults",),
+    "FenceToken": ("fence-token-defaults",),
     "Unconfirmed": ("unconfirmed-defaults",),
     "Promote": ("promote-defaults",),
     "OldPrimary": ("old-primary-defaults",),
     "Reconcile": ("reconcile-defaults",),
     "InRegion": ("in-region-defaults",),
+    "SiteLease": ("lease-defaults", "site-lease-defaults"),
     "ScaledDown": ("scaled-down-defaults",),
     "Runbook": ("runbook-defaults",),
     "Relocation": ("relocation-defaults",),
@@ -72,9 +78,12 @@ OPTIONAL: dict[str, tuple[str, ...]] = {
     "Endpoint": ("takes",),
     "Record": ("ttl",),
     "Fence": ("if_unconfirmed",),
+    "FenceToken": ("if_unconfirmed",),
     "Failover": ("promote", "old_primary"),
+    "FailoverSlot": ("synced_every",),
     "HealthCheck": ("every", "timeout"),
     "DecideLease": ("by",),
+    "SiteLease": ("by",),
     "ResolverClass": (),
 }
 """Keys that are required in the resolved form and supplied by a rule other than a default."""
@@ -82,9 +91,11 @@ OPTIONAL: dict[str, tuple[str, ...]] = {
 NAMES: dict[str, tuple[str, ...]] = {
     "Detect": ("from",),
     "DecideLease": ("voters",),
+    "Store": ("storage",),
     "SelfCheck": ("sees",),
     "Record": ("serves",),
     "ScaledDown": ("regions",),
+    "FailoverSlot": ("waits_for",),
     "Management": ("mirrored_in", "rebuilt_in"),
     "Isolation": ("cut_from", "still_reached_by"),
     "Partition": ("between", "and"),
@@ -100,7 +111,7 @@ def schema() -> Schema:
     for unwritten in ("Assumption", "Budget"):
         models.pop(unwritten)
     written = {name: _model(name, body) for name, body in models.items()}
-    for edit in (_edit_top, _edit_network, _edit_store, _edit_failover, _edit_traffic):
+    for edit in (_edit_top, _edit_network, _edit_store, _edit_failover, _edit_traffic, _edit_feeds):
         edit(written)
     top = written.pop("Scenario")
     return {
@@ -206,25 +217,45 @@ def _edit_store(models: dict[str, Schema]) -> None:
     }
     name = {"type": "string", "pattern": NAME_PATTERN}
     store["standbys"]["items"] = _either(name, ref("Standby"))
+    inside = models["InRegion"]["properties"]
+    inside["preset"] = {**_presets("in-region"), "description": "A product's manager; keys beside it win."}
+    inside["decide"] = _either({"const": "lease"}, ref("SiteLease"), description=inside["decide"]["description"])
     store["commit"] = _either({"const": "async"}, ref("CommitRule"), description="When a commit is acknowledged.")
 
 
 def _edit_failover(models: dict[str, Schema]) -> None:
     hours = models["Hours"]["properties"]["at"]
     hours["anyOf"] = [*hours["anyOf"], {"type": "string", "pattern": NAME_PATTERN}]
-    lease = models["DecideLease"]
-    lease["properties"]["preset"] = {**_presets("lease"), "description": "A product's lease; keys beside it win."}
-    lease["properties"]["watchdog"] = _either(ref("Duration"), {"const": "none"}, description="None by default.")
-    lease["anyOf"] = [{"required": ["by"]}, {"required": ["preset"]}]
+    for lease in (models["DecideLease"], models["SiteLease"]):
+        lease["properties"]["preset"] = {**_presets("lease"), "description": "A product's lease; keys beside it win."}
+        lease["properties"]["watchdog"] = _either(ref("Duration"), {"const": "none"}, description="None by default.")
+        lease["anyOf"] = [{"required": ["by"]}, {"required": ["preset"]}]
+    inside = [one for one in library().of_kind("lease") if library()[one].group("")["product"].value != "kubernetes"]
+    models["SiteLease"]["properties"]["preset"] |= one_of_these(inside)
     deciders = [ref("DecideAutomatic"), ref("DecideOperator"), ref("DecideLease")]
     models["Failover"]["properties"]["decide"] = _either(
         one_of_these(["automatic", "operator"]), *deciders, description="Who decides, and on what evidence."
     )
     actions = models["Unconfirmed"]["properties"]["then"]["enum"]
-    models["Fence"]["properties"]["if_unconfirmed"] = _either(
-        one_of_these(actions), ref("Unconfirmed"), description="What follows an unconfirmed fence."
+    for fence in ("Fence", "FenceToken"):
+        models[fence]["properties"]["if_unconfirmed"] = _either(
+            one_of_these(actions), ref("Unconfirmed"), description="What follows an unconfirmed fence."
+        )
+    models["Failover"]["properties"]["fence"] = _either(
+        ref("Fence"), ref("FenceToken"), description="None: the old primary is not fenced."
     )
     models["Detect"]["properties"]["from"]["description"] = "Places the probers stand in."
+
+
+def _edit_feeds(models: dict[str, Schema]) -> None:
+    slot = models["FailoverSlot"]
+    slot["properties"]["preset"] = {**_presets("slot"), "description": "A product's way; keys beside it win."}
+    slot["anyOf"] = [{"required": ["preset"]}, {"required": ["synced_every"]}]
+    models["ChangeFeed"]["properties"]["slot"] = {
+        **_either({"const": "primary-only"}, _presets("slot"), ref("FailoverSlot")),
+        "description": "Whether standbys have a copy of its slot; primary-only: it ends with its primary.",
+        "default": "primary-only",
+    }
 
 
 def _edit_traffic(models: dict[str, Schema]) -> None:
@@ -242,6 +273,13 @@ def _edit_traffic(models: dict[str, Schema]) -> None:
     check["anyOf"] = [{"required": ["preset"]}, {"required": ["every", "timeout"]}]
     models["Record"]["properties"]["health_check"] = _either(
         _presets("health-check"), ref("HealthCheck"), description="Checks that take a region out of the answers."
+    )
+    edge = models["Edge"]
+    edge["properties"]["preset"] = {**_presets("edge"), "description": "A product's proxy; keys beside it win."}
+    edge["required"] = []
+    edge["anyOf"] = [{"required": ["preset"]}, {"required": ["connect_timeout"]}]
+    models["Record"]["properties"]["edge"] = _either(
+        _presets("edge"), ref("Edge"), description=models["Record"]["properties"]["edge"]["description"]
     )
     reads = models["Service"]["properties"]["reads"]
     reads["patternProperties"] = {NAME_PATTERN: _either(one_of_these(list(ROUTES)), ref("Read"))}

@@ -170,6 +170,48 @@ class ShiftBack(Model):
     )
 
 
+class Edge(Model):
+    """A proxy at the address: where it cannot connect to a region, it tries the request once more in another one.
+
+    People's connections end at the proxy, which chooses a region for every request.
+    """
+
+    connect_timeout: Seconds = Field(
+        gt=0, description="How long it tries to connect to a region that is silent; one that refuses costs nothing."
+    )
+    writes: Flag = Field(
+        default=True, description="It tries requests that write again too: with no connection nothing had been sent."
+    )
+    clients_give_up_after: Seconds = Field(
+        default=10.0, gt=0, description="A client that waits longer has failed, whatever the proxy finds then."
+    )
+
+    @property
+    def outlasts(self) -> bool:
+        """Whether clients wait until the proxy gives up a silent region."""
+        return self.connect_timeout <= self.clients_give_up_after
+
+
+class Edited(Model):
+    """A person who edits the record, through the provider's control plane: nothing follows a verdict by itself."""
+
+    when: Literal["front-down", "promoted"] = Field(
+        default="front-down",
+        description="What the person hears of: the verdicts of the record's checks on a region, or a new primary of "
+        "the store that its services follow, to whose region people are then led.",
+    )
+    takes: SecondsDist = Field(description="From hearing of it to the edit: page, look, decide, log in.")
+    back: SecondsDist = Field(
+        description="The same for the edit that leads people back: the region is healthy again, or the first one has "
+        "the primary again."
+    )
+    propagates: SecondsDist = Field(description="From the edit to the authority's servers answering by it.")
+    by: Name = Field(default="operations", description="Place of who edits.")
+    authority: Name = Field(
+        default="endpoint-authority", description="Place of the control plane; an edit waits for a path to it."
+    )
+
+
 class Record(Model):
     """A DNS record, or an anycast address: which regions it can lead to, and how one is chosen."""
 
@@ -197,5 +239,14 @@ class Record(Model):
     ttl: Seconds = Field(ge=0, description="Time to live of the answers; an anycast address has none.")
     converges: SecondsDist | None = Field(
         default=None, description="Anycast: from a route's change to a client's packets following it."
+    )
+    edited: Edited | None = Field(
+        default=None,
+        description="A person edits the record by hand; none: answers follow the health check by themselves.",
+    )
+    edge: Edge | None = Field(
+        default=None,
+        description="Anycast: a proxy that tries another region at once where it cannot connect; none: packets go "
+        "through to the region.",
     )
     health_check: HealthCheck | None = Field(default=None, description="Checks that take a region out of the answers.")

@@ -228,11 +228,18 @@ def _note(document: Document, path: Path, value: Document, index: int) -> None:
 
 def _lost(data: Any, path: Path) -> tuple[str, str]:
     """Return what is wrong with a path that leads nowhere, and the nearest that leads somewhere."""
+    from mrsim.scenario.homes import belongs, writable
+
+    whole = data
     for depth, part in enumerate(path):
         around = where(path[:depth]) or "the scenario"
         if isinstance(data, Mapping):
             if part not in data:
-                return f"there is no {shortened(str(part))!r} in {around}", nearest(part, data)
+                known = data if depth else writable(data)
+                hint = nearest(part, known)
+                home = belongs(path[: depth + 1], whole)
+                message = f"there is no {shortened(str(part))!r} in {around}"
+                return message, home if home and not hint.startswith("did you mean") else hint
             data = data[part]
         elif isinstance(data, (list, tuple)):
             if not isinstance(part, int) or part >= len(data):

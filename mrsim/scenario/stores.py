@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 from pydantic import Field
@@ -52,7 +53,11 @@ class CommitRule(Model):
 
     any: Count | None = Field(default=None, ge=1, description="Any n of the set (quorum).")
     first: Count | None = Field(default=None, ge=1, description="The n highest-priority connected members of the set.")
-    of: tuple[Name, ...] = Field(default=(), description="Synchronous standbys, in order of priority.")
+    of: tuple[Name, ...] | Literal["in-region"] = Field(
+        default=(),
+        description="Synchronous standbys, in order of priority; or in-region: the other nodes in the region of "
+        "whichever node is primary.",
+    )
     level: Literal["remote_write", "on", "remote_apply"] = Field(
         default="on", description="What the standby has done by then."
     )
@@ -141,11 +146,24 @@ class Standby(Model):
     """A standby and where its WAL comes from."""
 
     region: Name = Field(description="Region it is in.")
-    source: Name | None = Field(default=None, description="Region it streams from; none: the primary.")
+    source: Name | None = Field(
+        default=None, description="Region it streams from, or whose archive it restores; none: the primary's."
+    )
+    archive: Name | None = Field(
+        default=None,
+        description="Place of an archive of its own: it ships there what it has received, segment by segment "
+        "(archive_mode = always), and what it writes once it is primary. None: it ships only as primary, to the "
+        "store's archive.",
+    )
     via: Literal["stream", "archive", "snapshot", "objects"] = Field(
         default="stream",
         description="It streams, restores what is archived, is made from the last snapshot when it is promoted, or is "
         "copied to object by object.",
+    )
+    fallback: Literal["archive"] | None = Field(
+        default=None,
+        description="What a streaming standby restores from while its stream does not run (restore_command). None: it "
+        "waits for the stream.",
     )
 
 
@@ -154,6 +172,11 @@ class Store(Model):
 
     primary: Name = Field(description="Region of the primary.")
     standbys: tuple[Standby, ...] = Field(default=(), description="Standbys, one per region.")
+    storage: tuple[Name, ...] = Field(
+        default=(),
+        description="Regions or zones of the first primary's storage, of which a majority has to take a write; none: "
+        "beside it.",
+    )
     commit: CommitRule = Field(default_factory=CommitRule, description="When a commit is acknowledged.")
     endpoint: Endpoint = Field(description="How services find the primary.")
     wal: Wal = Field(description="What the primary writes.")
@@ -173,6 +196,28 @@ class Store(Model):
     def sites(self) -> tuple[str, ...]:
         """Regions and zones of its nodes, the primary's first."""
         return (self.primary, *(standby.region for standby in self.standbys))
+
+    @property
+    def direct(self) -> tuple[str, ...]:
+        """Regions and zones of the standbys that stream from the first primary itself."""
+        itself = (None, self.primary)
+        return tuple(one.region for one in self.standbys if one.via == "stream" and one.source in itself)
+
+    def synchronous(self, primary: str, home: Callable[[str], str | None]) -> tuple[str, ...]:
+        """Return the regions and zones whose nodes a primary's commits may wait for, in order of priority.
+
+        Parameters
+        ----------
+        primary
+            Region or zone of the primary. Once a listed standby has become that, the first primary takes its place on
+            the list.
+        home
+            The region of a region or zone.
+        """
+        of = self.commit.of
+        if of == "in-region":
+            return tuple(site for site in self.sites if site != primary and home(site) == home(primary))
+        return tuple(self.primary if site == primary else site for site in of)
 
     def standby_work_s(self, flush_s: float) -> float:
         """Return what a standby that keeps up does with a commit before it answers, in seconds.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from mrsim.scenario.clients import ClientClass, Cohort, ResolverClass
-from mrsim.scenario.control import DecideLease
+from mrsim.scenario.control import DecideLease, InRegion, SiteLease
+from mrsim.scenario.feeds import FailoverSlot
 from mrsim.scenario.fields import Model
 from mrsim.scenario.model import Scenario
 from mrsim.scenario.services import HealthCheck
@@ -22,8 +23,11 @@ ONLY_WRITTEN: dict[type[Model], frozenset[str]] = {
     Network: frozenset({"rtt", "last_mile"}),
     Witness: frozenset({"rtt"}),
     Store: frozenset({"product"}),
+    FailoverSlot: frozenset({"preset"}),
     HealthCheck: frozenset({"preset"}),
     DecideLease: frozenset({"preset"}),
+    InRegion: frozenset({"preset"}),
+    SiteLease: frozenset({"preset"}),
     ResolverClass: frozenset({"preset"}),
     ClientClass: frozenset({"preset", "share"}),
 }

@@ -2,75 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from functools import partial
-from math import floor
 from typing import TYPE_CHECKING
 
-from mrsim.scenario.control import DecideLease
+from mrsim.scenario.control import DecideLease, FenceToken
 from mrsim.sim.bulk import load_of
 from mrsim.sim.cluster import failover_inside
+from mrsim.sim.consumers import Consumer
 from mrsim.sim.database import Database
-from mrsim.sim.dns import Authority, preferences
 from mrsim.sim.endpoint import Endpoint
-from mrsim.sim.health import ProberGroup, Steady, Timing
 from mrsim.sim.injector import Injector
-from mrsim.sim.instances import Instance, look_through_front
-from mrsim.sim.lease_switchover import LeaseSwitchovers
-from mrsim.sim.looks import at_once, look_at_front
 from mrsim.sim.network import Geometry, Network
 from mrsim.sim.nodes import Node
+from mrsim.sim.parts import Parts
 from mrsim.sim.reach import Brownouts, Reach
 from mrsim.sim.readings import Readings
-from mrsim.sim.reconcile import Reconciliation
-from mrsim.sim.returns import Returns
+from mrsim.sim.records import Records
+from mrsim.sim.storage import Storage
 from mrsim.sim.streaming import Streaming
-from mrsim.sim.switchover import Switchovers
 from mrsim.sim.tier import Tier
-from mrsim.sim.wal import Load
-from mrsim.sim.weighted import WeightedAuthority
-from mrsim.sim.wiring import Refresher, Wiring
+from mrsim.sim.wiring import Wiring
 
 if TYPE_CHECKING:
     from mrsim.scenario.model import Scenario
-    from mrsim.scenario.services import HealthCheck, Record
     from mrsim.scenario.stores import Store
+    from mrsim.sim.health import Steady
+    from mrsim.sim.wal import Load
+    from mrsim.sim.wiring import Refresher
     from mrsim.sim.world import World
-
-
-@dataclass(slots=True)
-class Parts:
-    """The components of one trial."""
-
-    network: Network
-    reach: Reach
-    brownouts: Brownouts
-    databases: dict[str, Database]
-    endpoints: dict[str, Endpoint]
-    authorities: dict[str, Authority]
-    loads: dict[str, Load]
-    tier: Tier
-    returns: dict[str, Returns] = field(default_factory=dict)
-    switchovers: dict[str, Switchovers | LeaseSwitchovers | None] = field(default_factory=dict)
-    reconciliations: dict[str, Reconciliation] = field(default_factory=dict)
-    readings: dict[str, Readings] = field(default_factory=dict)
-    wirings: list[Wiring] = field(default_factory=list)
-    instances: list[Instance] = field(default_factory=list)
-
-    def close(self) -> None:
-        """Take the finished trial apart, so that its components are freed at once and not by a search for cycles."""
-        self.network.close()
-        for database in self.databases.values():
-            database.close()
-        for endpoint in self.endpoints.values():
-            endpoint.close()
-        self.tier.close()
-        for wiring in self.wirings:
-            wiring.close()
-        for instance in self.instances:
-            instance.close()
-        for authority in self.authorities.values():
-            authority.close()
 
 
 class Builder:
@@ -92,10 +51,7 @@ class Builder:
             else {}
             for name, store in scenario.stores.items()
         }
-        cohorts = tuple(scenario.clients)
-        self._preferences = {
-            name: preferences(record, scenario.regions, cohorts, self.geometry) for name, record in scenario.dns.items()
-        }
+        self._records = Records(scenario, self.geometry, self._steady)
         self._read_again = [
             name
             for name in scenario.stores
@@ -108,7 +64,8 @@ class Builder:
         self._leased = frozenset(
             name
             for name, store in scenario.stores.items()
-            if store.failover is not None and isinstance(store.failover.decide, DecideLease)
+            if (store.failover is not None and isinstance(store.failover.decide, DecideLease))
+            or (store.in_region is not None and store.in_region.decide is not None)
         )
 
     def build(self, world: World) -> tuple[Parts, Injector]:
@@ -143,107 +100,52 @@ class Builder:
         parts = Parts(network, reach, brownouts, databases, endpoints, {}, loads, tier)
         of_stores = (databases, endpoints, parts.returns, parts.switchovers)
         injector = Injector(world, network, scenario, *of_stores, brownouts, refresh, self._leased)
-        for name, record in scenario.dns.items():
-            parts.authorities[name] = self._authority(world, parts, name, record, refreshers)
-        for name, store in scenario.stores.items():
+        for name in scenario.dns:
+            parts.authorities[name] = self._records.wire(world, parts, name, refreshers)
+        self._watch(world, parts, refreshers)
+        for name in self._read_again:
+            parts.readings[name] = Readings(world, scenario, name, databases[name], loads[name])
+        self._consume(world, parts)
+        # Probers and leases look again after everything that a change of paths has changed by itself.
+        network.listen(lambda touched, cause: refresh(cause, touched))
+        return parts, injector
+
+    def _watch(self, world: World, parts: Parts, refreshers: list[Refresher]) -> None:
+        """Set up what watches and commands stores."""
+        for name, store in self.scenario.stores.items():
+            database, endpoint = parts.databases[name], parts.endpoints[name]
             wiring = Wiring(
                 world,
-                network,
-                brownouts,
+                parts.network,
+                parts.brownouts,
                 name,
                 store,
-                databases[name],
-                endpoints[name],
+                database,
+                endpoint,
                 refreshers,
                 self._steady,
                 self._inside[name],
             )
             parts.wirings.append(wiring)
             if wiring.decider is not None:
-                wiring.decider.on_decided = partial(tier.on_decided, name, wiring.decider.place)
-            tier.follow(name, databases[name])
+                wiring.decider.on_decided = partial(parts.tier.on_decided, name, wiring.decider.place)
+            parts.tier.follow(name, database)
             parts.returns[name] = wiring.returns
             parts.switchovers[name] = wiring.switchovers or wiring.leased
             if wiring.reconciliation is not None:
                 parts.reconciliations[name] = wiring.reconciliation
-        for name in self._read_again:
-            parts.readings[name] = Readings(world, scenario, name, databases[name], loads[name])
-        # Probers and leases look again after everything that a change of paths has changed by itself.
-        network.listen(lambda touched, cause: refresh(cause, touched))
-        return parts, injector
 
-    # Records -------------------------------------------------------------------------------------------------------
-
-    def _authority(
-        self, world: World, parts: Parts, name: str, record: Record, refreshers: list[Refresher]
-    ) -> Authority:
-        offered = record.regions or self.scenario.regions
-        check, tier = record.health_check, parts.tier
-        asleep: frozenset[str] = frozenset()
-        serving = partial(tier.all_serve, record.serves)
-        if check is not None:
-            asleep = frozenset(region for region in offered if check.depth != "reachability" and not serving(region))
-        if record.policy == "weighted":
-            cohorts = tuple(self.scenario.clients)
-            weighted = WeightedAuthority(world, parts.network, name, record, offered, cohorts, asleep)
-            parts.network.listen(weighted.on_network)
-            authority: Authority = weighted
-        else:
-            authority = Authority(world, name, record, offered, self._preferences[name], asleep)
-        if check is None:
-            return authority
-        timing = Timing(
-            check.every, check.interval_from == "end", check.fails, check.recovers, check.timeout, needed_down(check)
-        )
-        for region in offered:
-            label = f"{name}/check/{region}"
-            stores = self._written(record, region) if check.depth == "write-path" else []
-            instances = [self._instance(world, parts, f"{label}/{store}", region, store) for store in stores]
-            look = partial(look_at_front, parts.network, parts.brownouts, serving, check, region)
-            if instances:
-                look = partial(look_through_front, parts.network, parts.brownouts, serving, check, region, instances)
-
-            def verdict(down: bool, event: int, region: str = region) -> None:
-                authority.on_verdict(region, event, down=down)
-                if down:
-                    tier.on_front_down(record, region, event)
-
-            standing = (check.stands,) * check.checkers
-            # How long a deep probe takes follows from the trial's own draws.
-            steady = None if instances else self._steady.get(label)
-            group = ProberGroup(
-                world,
-                label,
-                f"{name}@{region}",
-                standing,
-                timing,
-                look,
-                at_once,
-                verdict,
-                down=region in asleep,
-                steady=steady,
-            )
-            if not instances:
-                self._steady.setdefault(label, group.steady)
-            for instance in instances:
-                instance.on_change = group.reassess
-            for store in stores:
-                parts.databases[store].listen(group.reassess)
-            sites = (site for store in stores for site in parts.databases[store].nodes)
-            refreshers.append((frozenset((region, check.stands, *sites)), group.reassess))
-        return authority
-
-    def _written(self, record: Record, region: str) -> list[str]:
-        """Return the stores that services behind a record write from a region."""
-        services = (self.scenario.services[name] for name in record.serves)
-        stores = (service.writes for service in services if service.may_serve(region))
-        return list(dict.fromkeys(store for store in stores if store is not None))
-
-    def _instance(self, world: World, parts: Parts, label: str, region: str, store: str) -> Instance:
-        model = self.scenario.stores[store].endpoint
-        instance = Instance(world, label, region, model, parts.endpoints[store], parts.databases[store])
-        parts.instances.append(instance)
-        return instance
+    def _consume(self, world: World, parts: Parts) -> None:
+        """Set up who reads the changes of stores."""
+        slotted = {name: one.slotted for name, one in zip(self.scenario.stores, parts.wirings, strict=True)}
+        for name, feed in self.scenario.feeds.items():
+            of = feed.of
+            database, endpoint, load = parts.databases[of], parts.endpoints[of], parts.loads[of]
+            store = self.scenario.stores[of]
+            consumer = Consumer(world, parts.network, name, feed, store, database, endpoint, load, slotted[of])
+            parts.network.listen(consumer.on_network)
+            database.listen(consumer.look)
+            parts.consumers[name] = consumer
 
 
 def _let_planes_edit(tier: Tier, scenario: Scenario, endpoints: dict[str, Endpoint]) -> None:
@@ -251,12 +153,6 @@ def _let_planes_edit(tier: Tier, scenario: Scenario, endpoints: dict[str, Endpoi
     for name, store in scenario.stores.items():
         if store.endpoint.managed_by is not None:
             endpoints[name].through = partial(tier.carry, store.endpoint.managed_by, f"{name}/endpoint")
-
-
-def needed_down(check: HealthCheck) -> int:
-    """Return how many checkers must report down for the verdict: healthy needs more than a share of them."""
-    healthy_needed = floor(check.healthy_above * check.checkers + 1e-9) + 1
-    return check.checkers - healthy_needed + 1
 
 
 def _database(world: World, network: Network, name: str, store: Store, load: Load) -> Database:
@@ -268,4 +164,6 @@ def _database(world: World, network: Network, name: str, store: Store, load: Loa
     streaming = Streaming(world, network, store, load, nodes)
     for standby in store.standbys:
         streaming.connect(nodes[standby.region], primary, load.empty_at_s)
-    return Database(world, network, name, store, nodes, streaming)
+    checked = store.failover is not None and isinstance(store.failover.fence, FenceToken)
+    storage = Storage(world, network, store) if store.storage or checked else None
+    return Database(world, network, name, store, nodes, streaming, storage)

@@ -34,7 +34,7 @@ def candidates(
     found = []
     for site in sites:
         node = database.nodes[site]
-        fit = node.running and node.role == "standby" and not node.promoting and not node.rebuilding
+        fit = node.is_standby and not node.promoting and not node.rebuilding
         if fit and database.streaming.can_promote(node) and network.both_ways(place, site):
             lag_s = database.streaming.reported_lag_s(node, seen_s)
             found.append(Candidate(site, lag_s, database.streaming.position(node)))

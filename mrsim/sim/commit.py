@@ -25,11 +25,16 @@ class Member(NamedTuple):
 
 
 class Acknowledgement(NamedTuple):
-    """Whether commits are acknowledged now, how long each waits for standbys, and for which; or why they are not."""
+    """Whether commits are acknowledged now, how long each waits for standbys, and for which; or why they are not.
+
+    ``members`` are those whose answers are the last to be waited for as round trips are, ``among`` all whose answers
+    would do: each commit waits for as many of them as there are members.
+    """
 
     possible: bool
     wait_s: float
     members: tuple[str, ...]
+    among: tuple[str, ...] = ()
     why: str = ""
 
 
@@ -78,8 +83,8 @@ def _any(needed: int, members: Sequence[Member], *, degrade: bool) -> Acknowledg
             return _LOCAL
     if len(flowing) < needed:
         return _blocked(len(flowing), needed)
-    chosen = flowing[:needed]
-    return Acknowledgement(possible=True, wait_s=chosen[-1].wait_s, members=tuple(member.region for member in chosen))
+    among = tuple(member.region for member in flowing)
+    return Acknowledgement(possible=True, wait_s=flowing[needed - 1].wait_s, members=among[:needed], among=among)
 
 
 def _first(needed: int, members: Sequence[Member], *, degrade: bool) -> Acknowledgement:
@@ -93,6 +98,5 @@ def _first(needed: int, members: Sequence[Member], *, degrade: bool) -> Acknowle
     chosen = connected[:needed]
     if not all(member.flowing for member in chosen):
         return _blocked(sum(member.flowing for member in chosen), needed)
-    return Acknowledgement(
-        possible=True, wait_s=max(member.wait_s for member in chosen), members=tuple(member.region for member in chosen)
-    )
+    names = tuple(member.region for member in chosen)
+    return Acknowledgement(possible=True, wait_s=max(member.wait_s for member in chosen), members=names, among=names)

@@ -7,9 +7,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from mrsim.sim import controller as core
-from mrsim.sim.candidates import candidates, received_until_s, why_none
-from mrsim.sim.fencing import Fencing
+from mrsim.sim.candidates import candidates, why_none
+from mrsim.sim.cluster import may_lead, with_mates
+from mrsim.sim.fences import fencing_of
 from mrsim.sim.people import Waits
+from mrsim.sim.promotions import Promotions
 from mrsim.sim.runbook import Steps
 from mrsim.sim.signals import nobody_listens
 from mrsim.sim.world import CONTROL
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from mrsim.sim.cluster import Cluster
     from mrsim.sim.database import Database
     from mrsim.sim.endpoint import Endpoint
+    from mrsim.sim.gates import Gate
     from mrsim.sim.network import Network
     from mrsim.sim.nodes import Node
     from mrsim.sim.runbook import Part
@@ -94,9 +97,11 @@ class Control:
         self._inside = inside
         self.redirect: Callable[[Node, int, Callable[[int], None]], None] = self._move_endpoint
         """How clients are led to a new primary: ``redirect(node, cause, done)``."""
+        self.gates: Gate | None = None
+        """What a manager waits for inside its region."""
         self._timers: list[Timer] = []
         self._last = NO_EVENT
-        self._fences = self._promotions = 0
+        self._fences = 0
         self._last_failover_s = -INF
         self._asking = self._looking = False
         self._seen_s = INF
@@ -107,7 +112,9 @@ class Control:
         fence = failover.fence
         order = failover.promote.order
         runbook = failover.runbook
-        self._fencing = Fencing(world, network, name, fence, place, database, clusters) if fence is not None else None
+        self._fencing = fencing_of(world, network, name, failover, place, database, clusters)
+        timeout_s = failover.promote.attempt_timeout
+        self._promotions = Promotions(world, network, name, place, database, timeout_s, inside)
         self._waits = Waits(world, name, failover, decide)
         self._steps = Steps(world, name, runbook, self._later) if runbook is not None else None
         self._policy = core.Policy(
@@ -116,7 +123,7 @@ class Control:
             fence=fence is not None,
             fence_retries=fence.if_unconfirmed.retry if fence else 0,
             then=fence.if_unconfirmed.then if fence else "proceed",
-            order=() if isinstance(order, str) else order,
+            order=() if isinstance(order, str) else with_mates(order, clusters),
             max_lag_s=decide.max_lag,
             prepares=runbook is not None and runbook.before > 0,
             finishes=runbook is not None and runbook.after > 0,
@@ -137,10 +144,11 @@ class Control:
             case core.Stage.FINISHING | core.Stage.REDIRECTING:
                 return self._database.nodes[self.state.candidate].name
             case _:
-                return self._primary().name
+                return self.primary.name
 
-    def _primary(self) -> Node:
-        """Return the node that it takes for the primary: of a cluster, the one that its service leads to."""
+    @property
+    def primary(self) -> Node:
+        """The node that it takes for the primary: of a cluster, the one that its service leads to."""
         cluster = self._clusters.get(self.state.primary)
         return cluster.target if cluster is not None else self._database.nodes[self.state.primary]
 
@@ -170,7 +178,7 @@ class Control:
         if not self._asking or not touched:
             return
         detect = self._failover.detect
-        if detect is not None and self._network.both_ways(self.place, self._primary().region):
+        if detect is not None and self._network.both_ways(self.place, self.primary.region):
             if not self._looking:
                 self._looking = True
                 self._later(detect.every + detect.timeout, "looks-again", self._looked)
@@ -185,7 +193,7 @@ class Control:
 
     def _see_primary(self) -> None:
         """Note when the primary could last be asked for its position."""
-        primary = self._primary()
+        primary = self.primary
         if primary.running and self._network.both_ways(self.place, primary.region):
             self._seen_s = INF
         else:
@@ -273,6 +281,8 @@ class Control:
     def _stand_down(self) -> None:
         self._cancel()
         self._last = self._world.emit("stood-down", self._name, self._last, "", "the primary answers again")
+        if self._fencing is not None and self._fences:
+            self._fencing.withdraw(self.state.primary, self._last)
 
     # Fencing -------------------------------------------------------------------------------------------------------
 
@@ -283,14 +293,13 @@ class Control:
         self._fences += 1
         attempt = self._fences
         refused = partial(self._fence_failed, attempt, "was refused")
-        fencing.send(target, attempt, lambda: self._last, lambda: self._fence_confirmed(target), refused)
+        confirmed = partial(self._fence_confirmed, target, fencing.confirms)
+        fencing.send(target, attempt, lambda: self._last, confirmed, refused)
         self._later(fence.timeout, "fence-timeout", partial(self._fence_failed, attempt, "was not confirmed"))
 
-    def _fence_confirmed(self, target: str) -> None:
+    def _fence_confirmed(self, target: str, note: str) -> None:
         if target == self.state.primary and self.state.stage in core.AWAITING_FENCE:
-            self._last = self._world.emit(
-                "fence-confirmed", self._name, self._last, "fencing", "the old primary is off"
-            )
+            self._last = self._world.emit("fence-confirmed", self._name, self._last, "fencing", note)
         self._observe(core.FenceConfirmed(target))
 
     def _fence_failed(self, attempt: int, why: str) -> None:
@@ -306,13 +315,13 @@ class Control:
         """Ask every standby that answers for its position and its last reported lag."""
         self._see_primary()
         sites = [site for site in self._database.nodes if self._may_promote(site)]
-        if self._inside is not None:
-            until_s = received_until_s(self._network, self._database, self.place, sites, self._primary())
-            if until_s > self._world.now:
-                if until_s < INF:
-                    self._later(until_s - self._world.now, "receivers", self._looked)
-                self._why_not("WAL still arrives from the old primary")
-                return
+        held = self.gates.hold(sites, self.primary) if self.gates is not None else None
+        if held is not None:
+            until_s, why = held
+            if until_s < INF:
+                self._later(until_s - self._world.now, "receivers", self._looked)
+            self._why_not(why)
+            return
         found = candidates(self._network, self._database, self.place, sites, self._seen_s)
         self._observe(core.Candidates(tuple(found)))
         if self.state.stage == core.Stage.CHOOSING and self._asking:
@@ -326,47 +335,18 @@ class Control:
 
     def _may_promote(self, site: str) -> bool:
         if self._inside is not None:
-            return site in self._inside and site != self.state.primary
+            return site in self._inside and site != self.state.primary and (self.gates is None or self.gates.able(site))
         cluster = self._clusters.get(self.state.primary)
-        return site not in (cluster.sites if cluster is not None else (self.state.primary,))
+        beside = cluster.sites if cluster is not None else (self.state.primary,)
+        return site not in beside and may_lead(site, self._clusters)
 
     def _promote(self, region: str) -> None:
         self._asking = False
-        self._promotions += 1
-        occasion = self._promotions
-        arrives = self._world.now + self._network.one_way_s(self.place, region)
-        self._last = self._world.emit(
-            "promotion-commanded", f"{self._name}@{region}", self._last, "decision", "chosen as the new primary"
-        )
-        gives_up = arrives + self._failover.promote.attempt_timeout
+        subject, note = f"{self._name}@{region}", "chosen as the new primary"
+        self._last = self._world.emit("promotion-commanded", subject, self._last, "decision", note)
+        self._promotions.command(region, lambda: self._last, self._promoted)
 
-        def done(success: bool, event: int) -> None:
-            self._reply(region, gives_up, event, success=success)
-
-        def command() -> None:
-            if self._network.alive(region) and self._database.nodes[region].running:
-                self._database.promote(region, self._last, occasion, done, inside=self._inside)
-            else:
-                done(success=False, event=self._last)
-
-        self._world.at(arrives, CONTROL, f"{self._name}/promote", command)
-
-    def _reply(self, region: str, gives_up_s: float, event: int, *, success: bool) -> None:
-        """Bring the outcome to the controller: a message if it gets through, else what it finds when it gives up."""
-        network, world = self._network, self._world
-        if network.open(region, self.place):
-            heard = world.now + network.one_way_s(region, self.place)
-            world.at(heard, CONTROL, f"{self._name}/promotion-reply", lambda: self._promoted(event, success=success))
-            return
-
-        def look() -> None:
-            node = self._database.nodes[region]
-            found = node.role == "primary" and node.running and network.both_ways(self.place, region)
-            self._promoted(event, success=found)
-
-        world.at(max(gives_up_s, world.now), CONTROL, f"{self._name}/promotion-timeout", look)
-
-    def _promoted(self, event: int, *, success: bool) -> None:
+    def _promoted(self, success: bool, event: int) -> None:
         self._last = event
         if success:
             self._last_failover_s = self._world.now

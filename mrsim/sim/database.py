@@ -8,7 +8,7 @@ from mrsim.sim.commit import Acknowledgement, Member, acknowledge
 from mrsim.sim.signals import Signal, nobody_listens
 from mrsim.sim.wal import Stream
 from mrsim.sim.world import DATABASE
-from mrsim.trace import INF, NO_EVENT, History
+from mrsim.trace import INF, NO_EVENT, Asked, History, site_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mrsim.scenario.stores import Store
     from mrsim.sim.network import Network
     from mrsim.sim.nodes import Node
+    from mrsim.sim.storage import Storage
     from mrsim.sim.streaming import Streaming
     from mrsim.sim.world import World
 
@@ -34,8 +35,8 @@ class Database:
         Its nodes by region, the primary first.
     streaming
         The connections between them.
-    commits_per_s
-        Steady rate of commits.
+    storage
+        Where they keep what they write; None: beside each, and it knows of no epochs.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Database:
         store: Store,
         nodes: dict[str, Node],
         streaming: Streaming,
+        storage: Storage | None = None,
     ) -> None:
         self._world = world
         self._network = network
@@ -54,6 +56,7 @@ class Database:
         self._timers = store.replication
         self.nodes = nodes
         self.streaming = streaming
+        self.storage = storage
         self.current = primary = nodes[store.primary]
         """The node that was promoted last, but for those promoted in a cluster that had been given up."""
         self.histories = [History(primary.name, -1, INF, -INF)]
@@ -62,7 +65,7 @@ class Database:
         self._flush_s = world.sample(f"{name}/local_flush", self._timers.local_flush)
         streaming.on_change = self.changed
         rule = self._rule(primary)
-        primary.open(-INF, NO_EVENT, rule.wait_s + self._flush_s, rule.members)
+        primary.open(-INF, NO_EVENT, self._wait_s(primary, rule), rule.members)
         if not rule.possible:
             primary.close(-INF, NO_EVENT, -INF, -INF)
         self._note_redundancy(NO_EVENT)
@@ -119,7 +122,8 @@ class Database:
         now = self._world.now
         self._close(node, event)
         node.running = False
-        node.end_drain(now)
+        if not node.handed_over:
+            node.end_drain(now)
         node.halt(now)
         node.reads.set(now, on=False, event=event)
         self.streaming.writing_ended(node)
@@ -129,11 +133,17 @@ class Database:
         return event
 
     def start(self, region: str, cause: int, role: str) -> int:
-        """Start a node's process in a role; return the event."""
+        """Start a node's process in a role; return the event.
+
+        A primary whose shutdown to hand over is complete stays as it was: writes are refused, and it lets in whom it
+        let in when it died.
+        """
         node = self.nodes[region]
         event = self._world.emit("node-up", node.name, cause, "repair", f"starts as {role}")
         node.running = True
         node.role = role  # type: ignore[assignment]
+        if not (node.is_primary and node.handed_over):
+            node.answers.set(self._world.now, on=True, event=event)
         if node.made and not node.rebuilding:
             node.reads.set(self._world.now, on=True, event=event)
         self._world.stirred += 1
@@ -163,6 +173,7 @@ class Database:
         event = self._world.emit("resumed-as-primary", node.name, cause, "repair", why)
         node.role = "primary"
         node.end_drain(self._world.now)
+        node.answers.set(self._world.now, on=True, event=event)
         self.changed(event)
 
     def changed(self, cause: int) -> None:
@@ -255,10 +266,15 @@ class Database:
         node.history = len(self.histories) - 1
         node.role = "primary"
         node.end_drain(self._world.now)
+        if self.storage is not None:
+            # A manager inside a region knows of no epochs: its new primary goes on with the old one's.
+            parent = self.histories[self.histories[-1].parent].node
+            node.epoch = self.storage.issue() if inside is None else self.nodes[site_of(parent)].epoch
         if inside is None or self.current.region in inside:
             self.current = node
         node.made = True
-        node.reads.set(self._world.now, on=True, event=event)
+        for signal in (node.reads, node.answers):
+            signal.set(self._world.now, on=True, event=event)
         self._world.stirred += 1
         self.changed(event)
         done(True, event)
@@ -271,10 +287,13 @@ class Database:
             return acknowledge(rule, ())
         now = self._world.now
         members = []
-        for region in rule.of:
-            # Once a listed standby has become primary, the old primary takes its place on the list.
-            node = self.nodes[region if region != primary.region else self._store.primary]
-            upstream = self.streaming.connection(primary, node)
+        # In a cluster of standbys it is the leader that the primary hears of.
+        leaders, heard = self.streaming.hops.leaders if rule.of != "in-region" else {}, set()
+        for listed in self._store.synchronous(primary.region, self._network.geometry.home.__getitem__):
+            site = leaders.get(listed, listed)
+            node = self.nodes[site]
+            upstream = self.streaming.connection(primary, node) if site not in heard else None
+            heard.add(site)
             if upstream is None or not isinstance(upstream.stream, Stream):
                 members.append(Member(node.region, flowing=False, silent=False, wait_s=0.0))
                 continue
@@ -282,16 +301,22 @@ class Database:
             members.append(Member(node.region, upstream.answering, upstream.silent(now), wait_s))
         return acknowledge(rule, members)
 
+    def asked(self) -> dict[str, Asked]:
+        """Return whose answers commits wait for now, per node that acknowledges and waits for any."""
+        rules = {node.name: self._rule(node) for node in self.nodes.values() if node.acknowledging}
+        return {name: Asked(len(rule.members), rule.among) for name, rule in rules.items() if rule.among}
+
     def refresh(self, cause: int) -> None:
         """Open and close acknowledgement spans after any change."""
         now = self._world.now
         for node in self.nodes.values():
-            able = node.running and node.role == "primary" and not node.draining
+            why = self.storage.follow(node, cause) if self.storage is not None else cause
+            able = node.is_primary and not node.draining
             rule = self._rule(node) if able else None
             if rule is not None and rule.possible:
-                wait_s = rule.wait_s + self._flush_s
+                wait_s = self._wait_s(node, rule)
                 if not node.acknowledging:
-                    node.open(now, cause, wait_s, rule.members)
+                    node.open(now, why, wait_s, rule.members)
                     self._world.stirred += 1
                 elif (wait_s, rule.members) != (node.wait_s, node.watchers):
                     # The set has changed without a stall: the same span goes on under the new set, and what was
@@ -299,10 +324,15 @@ class Database:
                     node.told_s = max(node.told_s, self._acknowledged_until_s(node))
                     node.wait_s, node.watchers = wait_s, rule.members
             elif node.acknowledging:
-                self._close(node, cause, blocked=able)
-            self._note_blocked(node, rule, cause)
+                self._close(node, why, blocked=able)
+            self._note_blocked(node, rule, why)
         self._note_redundancy(cause)
         self.streaming.follow_backlogs(cause)
+
+    def _wait_s(self, node: Node, rule: Acknowledgement) -> float:
+        """Return how long a commit of a primary takes: its own flush, and then the standbys that it waits for."""
+        stored_s = self.storage.wait_s(node) if self.storage is not None else 0.0
+        return rule.wait_s + self._flush_s + stored_s
 
     def _note_blocked(self, node: Node, rule: Acknowledgement | None, cause: int) -> None:
         """Say in the trace why a primary's commits wait, once."""

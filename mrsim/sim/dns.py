@@ -2,15 +2,41 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mrsim.sim.world import ROUTING
 from mrsim.trace import INF, NO_EVENT, Change
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mrsim.scenario.services import Record
-    from mrsim.sim.network import Geometry
+    from mrsim.sim.network import Geometry, Network
     from mrsim.sim.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A record, and what it may answer to whom.
+
+    Attributes
+    ----------
+    name, record
+        The record's id and its scenario.
+    regions
+        Regions that it may answer with.
+    preferences
+        Per cohort: regions in the order in which the policy would choose them.
+    down
+        Regions that the record's checks have out of the answers from the start.
+    """
+
+    name: str
+    record: Record
+    regions: tuple[str, ...]
+    preferences: dict[str, tuple[str, ...]]
+    down: frozenset[str] = frozenset()
 
 
 class Authority:
@@ -23,33 +49,19 @@ class Authority:
     ----------
     world
         The trial.
-    name, record
-        The record's id and its scenario.
-    regions
-        Regions that the record may answer with.
-    preferences
-        Per cohort: regions in the order in which the policy would choose them.
-    down
-        Regions that the record's checks have out of the answers from the start.
+    offer
+        The record, and what it may answer.
     """
 
-    def __init__(
-        self,
-        world: World,
-        name: str,
-        record: Record,
-        regions: tuple[str, ...],
-        preferences: dict[str, tuple[str, ...]],
-        down: frozenset[str] = frozenset(),
-    ) -> None:
+    def __init__(self, world: World, offer: Offer) -> None:
         self._world = world
-        self._name = name
-        self._record = record
-        self._preferences = preferences
-        self._offered = regions
-        self._down = set(down)
+        self._name = offer.name
+        self._record = offer.record
+        self._preferences = offer.preferences
+        self._offered = offer.regions
+        self._down = set(offer.down)
         self._verdicts = 0
-        self.answers = {cohort: [Change(-INF, self._target(order))] for cohort, order in preferences.items()}
+        self.answers = {cohort: [Change(-INF, self._target(order))] for cohort, order in offer.preferences.items()}
 
     def close(self) -> None:
         """Forget what waits."""
@@ -104,6 +116,40 @@ class Authority:
         if len(self._down) == len(self._offered):
             return "every region is unhealthy"
         return f"without {', '.join(sorted(self._down))}" if self._down else "with every region"
+
+
+class EditableAuthority(Authority):
+    """An authority whose record somebody edits, over the paths that there are.
+
+    Parameters
+    ----------
+    world, network
+        The trial and its paths.
+    offer
+        The record, and what it may answer.
+    """
+
+    def __init__(self, world: World, network: Network, offer: Offer) -> None:
+        super().__init__(world, offer)
+        self._network = network
+        self._waiting: list[tuple[str, str, Callable[[], None]]] = []
+
+    def close(self) -> None:
+        """Forget what waits for a path."""
+        self._waiting.clear()
+
+    def on_network(self, touched: frozenset[str], cause: int) -> None:
+        """React to a change of paths: what waited for one goes on."""
+        waiting, self._waiting = self._waiting, []
+        for start, end, then in waiting:
+            self._over(start, end, then)
+
+    def _over(self, start: str, end: str, then: Callable[[], None]) -> None:
+        """Go on once there is a way there and back."""
+        if self._network.both_ways(start, end):
+            then()
+        else:
+            self._waiting.append((start, end, then))
 
 
 def preferences(

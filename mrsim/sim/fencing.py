@@ -1,44 +1,46 @@
-"""Fencing: a command to a control point, what it does there, and the confirmation on its way back."""
+"""Fencing: what whoever decides does so that an old primary writes no more, and how it hears that this has worked."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
-from mrsim.sim.world import CONTROL
+from mrsim.sim.cluster import sites_with
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from mrsim.scenario.control import Fence
     from mrsim.sim.cluster import Cluster
     from mrsim.sim.database import Database
     from mrsim.sim.network import Network
     from mrsim.sim.world import World
 
 
-class Fencing:
-    """Sends fencing commands: one is confirmed only if command and reply both get through.
+class Fencing(ABC):
+    """How a store's old primary is fenced by whoever decides.
 
     Parameters
     ----------
     world, network
         The trial and its paths.
-    name, fence
-        The store's id, and how its primary is fenced.
+    name
+        The store's id.
     place
-        Where the commands come from.
+        Where whoever decides stands.
     database
-        Whose nodes are stopped.
+        Whose nodes are fenced.
     clusters
         Clusters with managers of their own, by the regions and zones of their nodes: one is fenced as a whole.
     """
+
+    confirms: str
+    """What a confirmation says."""
 
     def __init__(
         self,
         world: World,
         network: Network,
         name: str,
-        fence: Fence,
         place: str,
         database: Database,
         clusters: Mapping[str, Cluster],
@@ -46,11 +48,11 @@ class Fencing:
         self._world = world
         self._network = network
         self._name = name
-        self._fence = fence
         self._place = place
         self._database = database
         self._clusters = clusters
 
+    @abstractmethod
     def send(
         self,
         target: str,
@@ -59,47 +61,25 @@ class Fencing:
         confirmed: Callable[[], None],
         refused: Callable[[], None],
     ) -> None:
-        """Send a command through the control point.
+        """Fence an old primary.
 
         Parameters
         ----------
         target
-            Region or zone of the node to stop.
+            Region or zone of the node to fence.
         attempt
-            Number of the command, for its draws.
+            Number of the attempt, for its draws.
         cause
-            Tells the event that a node's end follows from, once it is stopped.
+            Tells the event that a node's end follows from, once it is fenced.
         confirmed
             Called if the confirmation gets back.
         refused
-            Called if the control point refuses the command, and its answer gets back. A dead device answers nothing.
+            Called if the attempt is refused, and that gets back.
         """
-        point, world, network = self._fence.through, self._world, self._network
-        takes = world.sample(f"{self._name}/fence", self._fence.takes, attempt)
-        if not network.open(self._place, point) or world.uniform(f"{self._name}/fence/dead") < self._fence.dead:
-            return
-        arrives = world.now + network.one_way_s(self._place, point)
-        name = f"{self._name}/fence"
-        if world.uniform(f"{name}/fails", attempt) < self._fence.fails:
-            world.at(arrives, CONTROL, name, lambda: self._reply(refused))
-        else:
-            world.at(arrives + takes, CONTROL, name, lambda: self._act(target, cause(), confirmed))
 
-    def _act(self, target: str, cause: int, confirmed: Callable[[], None]) -> None:
-        """Stop every node of the target, if all of them can be reached from the control point."""
-        point, network = self._fence.through, self._network
-        cluster = self._clusters.get(target)
-        sites = sorted(cluster.sites) if cluster is not None else [target]
-        if not all(network.both_ways(point, site) for site in sites):
-            return
-        for site in sites:
-            if not self._database.nodes[site].fenced:
-                self._database.fence(site, cause)
-        self._reply(confirmed)
+    @abstractmethod
+    def withdraw(self, target: str, cause: int) -> None:
+        """Call the failover off."""
 
-    def _reply(self, heard: Callable[[], None]) -> None:
-        """Send the control point's answer, which may not get back."""
-        point, world, network = self._fence.through, self._world, self._network
-        if network.open(point, self._place):
-            reply = world.now + network.one_way_s(point, self._place)
-            world.at(reply, CONTROL, f"{self._name}/fence-reply", heard)
+    def _sites(self, target: str) -> list[str]:
+        return sites_with(target, self._clusters)

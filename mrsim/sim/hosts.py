@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mrsim.sim.network import Network
     from mrsim.sim.nodes import Node
     from mrsim.sim.reach import Brownouts
+    from mrsim.sim.succession import Succession
     from mrsim.sim.world import Timer, World
 
 
@@ -182,7 +183,7 @@ class HostWatch:
         label: str,
         node: Node,
         rule: InRegion,
-        control: Control,
+        control: Control | Succession,
         cause: int,
     ) -> None:
         def arrives() -> bool:

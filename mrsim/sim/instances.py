@@ -133,7 +133,7 @@ def _write(network: Network, check: HealthCheck, region: str, node: Node | None)
         return Outcome(1.0, rtt if network.refuses(node.region) else check.timeout, rtt)
     if node.fenced or not node.host_up:
         return Outcome(1.0, check.timeout, rtt)
-    if not node.running or node.role != "primary" or node.draining:
+    if not node.is_primary or node.draining:
         return Outcome(1.0, rtt, rtt)
     if not node.acknowledging:
         return Outcome(1.0, check.timeout, rtt)

@@ -63,7 +63,7 @@ class LeaseControl:
         self._endpoint = endpoint
         self._mover = mover
         self._promotes = promotes
-        self._store = LeaseStore(network, lease)
+        self._store = LeaseStore(network, lease.voters, lease)
         self._holder = database.current
         self._held = True
         self._renewing = True

@@ -5,13 +5,13 @@ from __future__ import annotations
 from math import ceil, floor, sqrt
 from typing import TYPE_CHECKING
 
-from mrsim.sim.wal import RTO_MIN_S
+from mrsim.sim.tcp import RTO_MIN_S
 from mrsim.trace import INF
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mrsim.scenario.control import DecideLease
+    from mrsim.scenario.control import DecideLease, SiteLease
     from mrsim.sim.database import Database
     from mrsim.sim.network import Network
     from mrsim.sim.nodes import Node
@@ -28,15 +28,17 @@ class LeaseStore:
     ----------
     network
         The trial's paths.
+    voters
+        Where its members are.
     lease
         The lease that it keeps.
     """
 
-    def __init__(self, network: Network, lease: DecideLease) -> None:
+    def __init__(self, network: Network, voters: Sequence[str], lease: DecideLease | SiteLease) -> None:
         self._network = network
-        self._voters = lease.voters
-        self._majority = len(lease.voters) // 2 + 1
-        self._tries, self._patience_s = tries(lease.retry_timeout, len(lease.voters), lease.product)
+        self._voters = voters
+        self._majority = len(voters) // 2 + 1
+        self._tries, self._patience_s = tries(lease.retry_timeout, len(voters), lease.product)
         self._changes = -1
         self._quorums: dict[str, float] = {}
         self._answers: dict[str, list[str]] = {}

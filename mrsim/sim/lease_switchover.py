@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mrsim.sim.shutdown import Shutdown
 from mrsim.sim.switchover import LOOKS_EVERY_S, PLACE
 from mrsim.sim.world import CONTROL
 
@@ -76,7 +77,7 @@ class LeaseSwitchovers:
             why = "it is primary already"
         elif not all(self._lease.usable_from(place) for place in places):
             why = "the lease store cannot be used by everybody"
-        elif not (old.running and old.role == "primary" and new.running and new.role == "standby" and new.agent_alive):
+        elif not (old.is_primary and new.running and new.role == "standby" and new.agent_alive):
             why = "one of the two is not what it should be"
         elif new.rebuilding or self._database.streaming.reported_lag_s(new, self._world.now) > plan.max_lag:
             why = "the standby lags too far behind"
@@ -88,6 +89,10 @@ class LeaseSwitchovers:
     def parts(self) -> tuple[World, Network, Database, LeaseControl, str]:
         """The trial, its paths, the store and its lease."""
         return self._world, self._network, self._database, self._lease, self._name
+
+    def shutdown(self, plan: Switchover, old: Node, number: int) -> Shutdown:
+        """Return what will happen to the old primary."""
+        return Shutdown(self._world, self._database, self._returns, self._name, (old,), plan.starts_again, number)
 
     def over(self) -> None:
         """Note that nothing is under way any more."""
@@ -114,6 +119,7 @@ class _Attempt:
         self._last = event
         self._stopped_s = 0.0
         self._until_s = self._world.now + plan.gives_up_after
+        self._shutdown = owner.shutdown(plan, old, number)
 
     def begin(self) -> None:
         """Order the holder to stop accepting writes."""
@@ -127,10 +133,11 @@ class _Attempt:
 
     def _holds(self) -> bool:
         """Whether the old primary is still that, and holds the lease; if not, the lease decides what follows."""
-        if self._lease.holder is self._old and self._old.running and self._old.role == "primary":
+        if self._lease.holder is self._old and self._old.is_primary:
             return True
         if self._old.draining:
             self._old.end_drain(self._world.now)
+            self._shutdown.start_again(self._last)
             self._database.changed(self._last)
         self._owner.over()
         return False
@@ -142,8 +149,14 @@ class _Attempt:
         self._stopped_s = self._world.now
         self._old.drain(self._world.now)
         self._database.changed(self._last)
-        takes = self._sample("drain", self._plan.drain) + self._sample("checkpoint", self._plan.checkpoint)
+        drains_s = self._sample("drain", self._plan.drain)
+        takes = drains_s + self._sample("checkpoint", self._plan.checkpoint)
+        self._after(drains_s, "sessions", self._end_sessions)
         self._after(takes, "shutdown", self._shut_down)
+
+    def _end_sessions(self) -> None:
+        if self._holds():
+            self._last = self._shutdown.end_sessions(self._last)
 
     def _shut_down(self) -> None:
         if not self._holds():
@@ -151,6 +164,7 @@ class _Attempt:
         self._database.streaming.end_segment(self._old)
         note = "its checkpoint is the last that it wrote"
         self._last = self._world.emit("shut-down", self._old.name, self._last, "drain", note)
+        self._shutdown.complete(self._last)
         self._after(self._sample("hands_over", self._plan.hands_over), "wait", self._wait)
 
     def _wait(self) -> None:
@@ -164,6 +178,7 @@ class _Attempt:
             self._last = self._world.emit("position-reached", new.name, self._last, "data_wait", "it has everything")
             self._owner.over()
             self._lease.hand_over(new, self._last, lambda event: self._owner.completed(self._old, event))
+            self._shutdown.start_again(self._last)
         elif self._world.now < self._until_s:
             self._after(LOOKS_EVERY_S, "wait", self._wait)
         else:
@@ -176,5 +191,6 @@ class _Attempt:
             return
         self._old.end_drain(self._world.now)
         event = self._world.emit("resumed-as-primary", self._old.name, self._last, "repair", "called off")
+        self._shutdown.call_off(event)
         self._database.changed(event)
         self._owner.over()

@@ -9,8 +9,11 @@ from mrsim.sim.wal import Written
 from mrsim.trace import INF
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mrsim.sim.nodes import Node
     from mrsim.sim.wal import Load
+    from mrsim.trace import History
 
 
 class Line(Written):
@@ -71,3 +74,17 @@ class Line(Written):
         if self._node.history == self._history:
             return self._node.open_since_s, INF
         return INF, INF
+
+
+def agreed_s(histories: Sequence[History], history: int, position_s: float, line: int) -> float:
+    """Return up to which commit time whoever holds a history up to a position holds another line of WAL too."""
+    shared = {line: INF}
+    at, until_s = line, INF
+    while histories[at].parent >= 0:
+        until_s = min(until_s, histories[at].forked_at_s)
+        at = histories[at].parent
+        shared[at] = until_s
+    while history not in shared:
+        position_s = min(position_s, histories[history].forked_at_s)
+        history = histories[history].parent
+    return min(position_s, shared[history])

@@ -58,7 +58,7 @@ def look_at_node(
     lost = network.probe_loss(place, node.region)
     if depth == "reachability":
         return Outcome(lost, timeout_s, rtt)
-    if not node.running or (role and node.role != "primary"):
+    if not node.running or (role and not (node.role == "primary" and node.answers.on)):
         return Outcome(1.0, rtt, rtt)
     if depth == "write-path" and not node.acknowledging:
         return Outcome(1.0, timeout_s if node.role == "primary" else rtt, rtt)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mrsim.scenario.places import OUTSIDE, control_of
 from mrsim.scenario.topology import LOCAL_RTT_S
+from mrsim.sim.tcp import tcp_bytes_per_s
 from mrsim.trace import INF, NO_EVENT
 
 if TYPE_CHECKING:
@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 
     from mrsim.scenario.model import Scenario
     from mrsim.sim.world import World
-
-SEGMENT_BYTES = 1448
-"""Payload of a TCP segment: 1500 bytes less the headers of IP and TCP with timestamps."""
 
 
 class Geometry:
@@ -106,27 +103,6 @@ class Degradation:
     latency_s: float
     loss: float
     bandwidth: float
-
-
-def tcp_bytes_per_s(loss: float, rtt_s: float) -> float:
-    """Return what one TCP connection carries over a path that loses segments, in bytes per second.
-
-    Parameters
-    ----------
-    loss
-        Share of segments lost, above 0 and at most 1.
-    rtt_s
-        Round trip.
-
-    References
-    ----------
-    Padhye, Firoiu, Towsley, Kurose, *Modeling TCP Throughput*, SIGCOMM 1998, eq. 30, with one segment per
-    acknowledgement, segments of 1448 bytes, and Linux's least retransmission timeout of 200 ms beyond the round trip.
-    """
-    timeout_s = rtt_s + 0.2
-    fast = rtt_s * math.sqrt(2.0 * loss / 3.0)
-    slow = timeout_s * min(1.0, 3.0 * math.sqrt(3.0 * loss / 8.0)) * loss * (1.0 + 32.0 * loss**2)
-    return SEGMENT_BYTES * (1.0 - loss) / (fast + slow)
 
 
 class Network:

@@ -8,7 +8,7 @@ from mrsim.sim.signals import Signal
 from mrsim.trace import INF, NO_EVENT, AckSpan
 
 if TYPE_CHECKING:
-    from mrsim.sim.feeds import Feed
+    from mrsim.sim.supplies import Supply
     from mrsim.sim.wal import Stream
     from mrsim.sim.world import Timer
     from mrsim.trace import Copied
@@ -49,7 +49,7 @@ class Upstream:
         "whole",
     )
 
-    def __init__(self, source: Node, stream: Stream | Feed) -> None:
+    def __init__(self, source: Node, stream: Stream | Supply) -> None:
         self.source = source
         self.stream = stream
         self.began = True
@@ -91,6 +91,10 @@ class Node:
         What it believes: primary (out of recovery), standby, or demoted (a former primary that is read-only).
     blocked
         As a primary: its commit rule cannot be met.
+    refused
+        As a primary: its storage does not take what it writes.
+    epoch
+        The number of its term as primary, which its writes carry.
     history
         Index of the line of WAL it is on.
     position_s
@@ -101,16 +105,23 @@ class Node:
         As a primary: the last interval in which it refused writes, to hand over to another.
     told_s
         As a primary: commits before this were acknowledged by the sets of standbys that it waited for earlier.
+    reads, answers
+        When its data could be read if it is asked, and when it lets anybody in: not while it is shut down to hand over.
+    handed_over
+        As a primary: its shutdown is complete, and it sends nobody any more WAL.
     """
 
     __slots__ = (
         "acks",
         "agent_alive",
+        "answers",
         "blocked",
         "copied",
         "disk_full",
         "drained_s",
+        "epoch",
         "fenced",
+        "handed_over",
         "history",
         "host_up",
         "made",
@@ -122,6 +133,7 @@ class Node:
         "promoting",
         "reads",
         "rebuilding",
+        "refused",
         "region",
         "role",
         "running",
@@ -145,6 +157,8 @@ class Node:
         self.drained_s = (INF, INF)
         self.promoting = False
         self.blocked = False
+        self.refused = False
+        self.epoch = 0
         self.rebuilding = False
         self.role: Role = role
         self.history = 0
@@ -159,11 +173,33 @@ class Node:
         self.told_s = -INF
         self.stalled: AckSpan | None = None
         self.reads = Signal()
+        self.answers = Signal()
+        self.handed_over = False
 
     @property
     def may_run(self) -> bool:
         """Whether its process could be started, if its host is there."""
         return self.process_up and not self.fenced and not self.disk_full
+
+    @property
+    def is_primary(self) -> bool:
+        """Whether it runs, and believes itself primary."""
+        return self.running and self.role == "primary"
+
+    @property
+    def is_standby(self) -> bool:
+        """Whether it runs as a standby, and is not still shut down after it handed over."""
+        return self.running and self.answers.on and self.role == "standby"
+
+    @property
+    def passes_on(self) -> bool:
+        """Whether it hands WAL on to standbys that get theirs through it."""
+        return self.running and not self.rebuilding
+
+    @property
+    def powered(self) -> bool:
+        """Whether its host runs and can close connections, or say that there are none."""
+        return self.host_up and not self.fenced
 
     @property
     def forks_s(self) -> float:
@@ -192,6 +228,7 @@ class Node:
 
     def end_drain(self, now_s: float) -> None:
         """Be done with a switchover, one way or the other."""
+        self.handed_over = False
         self.drained_s = (self.drained_s[0], min(self.drained_s[1], now_s))
 
     def open(self, now_s: float, event: int, wait_s: float, watchers: tuple[str, ...]) -> None:

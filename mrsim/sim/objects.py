@@ -15,8 +15,8 @@ from math import log
 from typing import TYPE_CHECKING
 
 from mrsim.lags import Lag, since
-from mrsim.sim.feeds import Feed, Feeder
 from mrsim.sim.nodes import Upstream
+from mrsim.sim.supplies import Supplier, Supply
 from mrsim.trace import INF, Copied
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ TOGETHER = 0.02
 """Objects whose ages differ by no more than this share of them are looked at together."""
 
 
-class Copies(Feed):
+class Copies(Supply):
     """The copies of one primary's objects in one standby.
 
     Parameters
@@ -122,7 +122,7 @@ class Copies(Feed):
         return rate / self._bytes_per_commit, until_s
 
 
-class Copying(Feeder):
+class Copying(Supplier):
     """A storage service that copies a store's objects from region to region.
 
     Parameters
@@ -181,5 +181,4 @@ class Copying(Feeder):
         """Leave things as they are: every object is on its way already."""
 
     def _whole(self, node: Node, primary: Node) -> bool:
-        there = primary.running and primary.role == "primary" and node.running
-        return there and self._network.both_ways(primary.region, node.region)
+        return primary.is_primary and node.running and self._network.both_ways(primary.region, node.region)

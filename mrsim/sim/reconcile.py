@@ -89,8 +89,7 @@ class Reconciliation:
         return node.host_up and self._network.both_ways(OPERATIONS, node.region)
 
     def _begin(self, node: Node, cause: int) -> None:
-        writing = node.running and node.role == "primary"
-        if node is self._database.current or writing or not self._reachable(node):
+        if node is self._database.current or node.is_primary or not self._reachable(node):
             return
         until_s = self._stranded_s(node)
         if until_s == -INF:

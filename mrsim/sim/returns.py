@@ -63,9 +63,18 @@ class Returns:
         self._database = database
         self._coordinator = coordinator
         self._known = len(database.histories)
+        self._managed = list(dict.fromkeys(clusters.values()))
+        self._led = [cluster.primary for cluster in self._managed]
+        self._heading: dict[str, Node] = {}
+        """Primaries that standbys are about to connect to, by the standbys' regions."""
+        self.turn_s: Callable[[Node], float] = _at_once
+        """How long it takes until whoever starts a node's database has its turn."""
+        self.needs_agent: Callable[[Node], bool] = lambda _node: leased
+        """Whether it is the agent beside a database that starts it."""
 
     def on_network(self, touched: frozenset[str], cause: int) -> None:
         """React to a change of paths: hosts that are back start their databases, cut-off primaries hear the news."""
+        self._consult(cause)
         for region, node in self._database.nodes.items():
             if region in touched and not node.running:
                 self.restart(region, cause)
@@ -77,17 +86,27 @@ class Returns:
             self._known = len(self._database.histories)
             for node in self._database.nodes.values():
                 upstream = node.upstream
-                if node.role == "standby" and (upstream is None or upstream.source is not self._leader(node)):
+                if node.role != "standby" or self._out_of_service(node):
+                    continue
+                if upstream is None or upstream.source is not self._leader(node):
                     self._follow(node, cause)
+        elif self._led != [cluster.primary for cluster in self._managed]:
+            self._follow_leaders(cause)
+        self._led = [cluster.primary for cluster in self._managed]
+        self._consult(cause)
         self._spread_news(cause)
 
     def on_news(self, cause: int) -> None:
         """React to the coordinator naming another primary than before."""
+        self._consult(cause)
         self._spread_news(cause)
 
     def restart(self, region: str, cause: int) -> None:
         """Start a node's database again, if its host is there, its process may run, and nobody has fenced it."""
         node = self._database.nodes[region]
+        if node.running and self.needs_agent(node):
+            # Its agent is back beside a database that went on alone.
+            self._spread_news(cause)
         if node.running or not node.may_run or not self._network.alive(region):
             return
         self._later(node, "start", cause, self._start)
@@ -103,17 +122,23 @@ class Returns:
     def _later(self, node: Node, name: str, cause: int, action: Callable[[Node, int], None]) -> None:
         rule = self._inside if node.region in self._clusters else self._policy
         wait = self._world.sample(f"{node.name}/start", rule.starts_after) if rule is not None else 0.0
+        if name != "boot":
+            wait += self.turn_s(node)
         self._world.at(self._world.now + wait, DATABASE, f"{node.name}/{name}", lambda: action(node, cause))
 
     def _start(self, node: Node, cause: int) -> None:
         if node.running or not node.may_run or not self._network.alive(node.region):
             return
-        if self._leased and not node.agent_alive:
+        if self.needs_agent(node) and not node.agent_alive:
             # Under a lease it is the agent that starts the database.
             return
         database = self._database
+        if self._out_of_service(node):
+            return
         if node.role == "standby":
             database.changed(database.start(node.region, cause, "standby"))
+            if self._clusters:
+                self._follow_leaders(cause)
             return
         cluster = self._clusters.get(node.region)
         if cluster is not None and cluster.primary is not None:
@@ -145,10 +170,16 @@ class Returns:
 
     # After a promotion ---------------------------------------------------------------------------------------------
 
+    def follow(self, node: Node, cause: int) -> None:
+        """Point a standby that has started again at its primary, if it does not follow that one still."""
+        if node.role == "standby" and not node.promoting and not self._out_of_service(node):
+            self._lead(node, cause)
+
     def _leader(self, node: Node) -> Node:
         """Return the primary that a standby follows: its cluster's own, or the one over all."""
         cluster = self._clusters.get(node.region)
-        return self._database.current if cluster is None or cluster.primary is None else cluster.primary
+        own = cluster.primary if cluster is not None else None
+        return self._database.current if own is None or own.role == "standby" else own
 
     def _replacement(self, node: Node) -> str | None:
         """Return the primary of a node's cluster if its manager can be asked and names another."""
@@ -157,8 +188,14 @@ class Returns:
         return known if known != node.name else None
 
     def _follow(self, node: Node, cause: int) -> None:
-        """Point a standby at the current primary: at its next attempt to connect, or once rebuilt if it is ahead."""
+        """Point a standby at the current primary: at its next attempt to connect, or once rebuilt if it is ahead.
+
+        One that is shut down to hand over follows once it has started again.
+        """
+        if not node.answers.on:
+            return
         now, database, primary = self._world.now, self._database, self._leader(node)
+        self._heading[node.region] = primary
         occasion = len(database.histories)
         pause = self._world.uniform(f"{node.name}/attach", occasion) * self._retry_s
         note = "its position is behind the fork"
@@ -173,6 +210,8 @@ class Returns:
 
     def _attach(self, node: Node, primary: Node, cause: int, note: str) -> None:
         database = self._database
+        if self._heading.get(node.region) is primary:
+            del self._heading[node.region]
         if primary is not self._leader(node) or node is primary or node.role != "standby" or node.promoting:
             return
         if not database.streaming.connect(node, primary, self._world.now if node.rebuilding else None, cause):
@@ -183,6 +222,60 @@ class Returns:
             node.rebuilding = False
             node.reads.set(self._world.now, on=node.made, event=event)
         database.changed(event)
+
+    # Clusters that were given up -----------------------------------------------------------------------------------
+
+    def _consult(self, cause: int) -> None:
+        """Let managers without a running primary ask who is primary now; they promote nobody in a region given up.
+
+        One that lives goes on without an answer; one that was lost with its region waits for it.
+        """
+        if self._on_return == "starts-as-primary":
+            return
+        for cluster in self._managed:
+            primary = cluster.primary
+            if primary is None:
+                continue
+            if not self._network.alive(cluster.region):
+                cluster.hold("asks", cause)
+                continue
+            known = self._coordinator(cluster.region) if cluster.asks or not primary.running else None
+            if known is None:
+                continue
+            if any(self._database.nodes[site].name == known for site in cluster.sites):
+                cluster.let("asks", cause)
+            elif not primary.running:
+                note = f"{known} is primary now"
+                event = self._world.emit("given-up", f"{self._database.name}/{cluster.region}", cause, "", note)
+                cluster.stand_by(event)
+                self._leave_service(cluster, event)
+                self._follow_leaders(event)
+
+    def _leave_service(self, cluster: Cluster, cause: int) -> None:
+        """Stop what is left of a cluster whose policy is to stay down."""
+        for site in sorted(cluster.sites):
+            node = self._database.nodes[site]
+            if node.running and self._out_of_service(node):
+                self._database.stop(site, cause, "its cluster stays down")
+
+    def _out_of_service(self, node: Node) -> bool:
+        """Whether a node's cluster was given up and stays down."""
+        cluster = self._clusters.get(node.region)
+        return cluster is not None and cluster.given_up and self._on_return == "stays-down"
+
+    def _follow_leaders(self, cause: int) -> None:
+        """Point running standbys at their primary where they follow another, and are not about to change that."""
+        for node in self._database.nodes.values():
+            if not node.running or node.role != "standby" or node.promoting or self._out_of_service(node):
+                continue
+            self._lead(node, cause)
+
+    def _lead(self, node: Node, cause: int) -> None:
+        """Point a standby at its primary, unless it follows it or is about to."""
+        leader = self._leader(node)
+        follows = node.upstream is not None and node.upstream.source is leader
+        if not follows and self._heading.get(node.region) is not leader:
+            self._follow(node, cause)
 
     def _spread_news(self, cause: int) -> None:
         """Let a running primary that was superseded, or one waiting for its coordinator, learn who is primary."""
@@ -219,4 +312,9 @@ class Returns:
         else:
             if node.role == "primary":
                 self._database.demote(node.region, cause, f"{known} is primary now")
+            node.answers.set(self._world.now, on=True, event=cause)
             self.rejoin(node, cause)
+
+
+def _at_once(_node: Node) -> float:
+    return 0.0

@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING
 
 from mrsim.errors import MrsimError, SimulationError
 from mrsim.rng import Draws
-from mrsim.sim.build import Builder, Parts
+from mrsim.sim.build import Builder
+from mrsim.sim.edge import ProxiedAuthority
+from mrsim.sim.parts import Parts
+from mrsim.sim.signals import both
 from mrsim.sim.world import Sampler, World
 from mrsim.trace import INF, NO_EVENT, StoreTrace, Trace
 
@@ -81,6 +84,7 @@ class Simulator:
         trace = self._trace(world, parts, injector, seed, trial, stopped_early=stopped)
         for name, readings in parts.readings.items():
             trace.stores[name].readings = readings.finish()
+        trace.feeds = {name: consumer.finish() for name, consumer in parts.consumers.items()}
         world.clock.close()
         parts.close()
         return trace
@@ -89,6 +93,7 @@ class Simulator:
         self, world: World, parts: Parts, injector: Injector, seed: int, trial: int, *, stopped_early: bool
     ) -> Trace:
         homes = {node.name: region for database in parts.databases.values() for region, node in database.nodes.items()}
+        front = parts.reach.front()
         return Trace(
             seed=seed,
             trial=trial,
@@ -98,7 +103,7 @@ class Simulator:
             fault_s=injector.first_s,
             events=world.events,
             stores={name: _store_trace(parts, name, database) for name, database in parts.databases.items()},
-            front=parts.reach.front(),
+            front=front,
             links=parts.reach.links(homes),
             answers={name: authority.answers for name, authority in parts.authorities.items()},
             error_rate=parts.brownouts.spans,
@@ -106,6 +111,9 @@ class Simulator:
             fault_events=injector.events,
             fault_effects=_effects(world.events, injector),
             serving=parts.tier.serving(),
+            tries={
+                name: one.tries(front) for name, one in parts.authorities.items() if isinstance(one, ProxiedAuthority)
+            },
         )
 
 
@@ -131,13 +139,14 @@ def _store_trace(parts: Parts, name: str, database: Database) -> StoreTrace:
     return StoreTrace(
         histories=database.histories,
         acks={node.name: node.finish() for node in nodes.values()},
-        reads={node.name: node.reads.spans for node in nodes.values()},
+        reads={node.name: both(node.reads, node.answers) for node in nodes.values()},
         endpoint=parts.endpoints[name].changes,
         surviving=database.surviving,
         decided=decided,
         replicated_until_s=until,
         redundant=database.redundant.spans,
         reconciled=reconciliation.reconciled if reconciliation is not None else [],
+        asked=database.asked(),
     )
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mrsim.scenario.control import SelfCheck
 from mrsim.sim.world import CONTROL
 
 if TYPE_CHECKING:
-    from mrsim.scenario.control import SelfCheck
+    from mrsim.scenario.control import InRegion
+    from mrsim.sim.cluster import Cluster
     from mrsim.sim.database import Database
     from mrsim.sim.network import Network
     from mrsim.sim.world import Timer, World
@@ -24,20 +26,35 @@ class IsolationCheck:
         The store's id and the check.
     database
         Whose nodes stop themselves.
+    sites
+        Regions and zones of those nodes; None: all.
+    sessions_s
+        How long sessions that are open write on once a node is to stop, in seconds.
     """
 
-    def __init__(self, world: World, network: Network, name: str, check: SelfCheck, database: Database) -> None:
+    def __init__(
+        self,
+        world: World,
+        network: Network,
+        name: str,
+        check: SelfCheck,
+        database: Database,
+        sites: frozenset[str] | None = None,
+        sessions_s: float = 0.0,
+    ) -> None:
         self._world = world
         self._network = network
         self._name = name
         self._check = check
         self._database = database
+        self._sites = frozenset(database.nodes) if sites is None else sites
+        self._sessions_s = sessions_s
         self._timers: dict[str, Timer] = {}
 
     def on_network(self, touched: frozenset[str], cause: int) -> None:
         """React to a change of paths."""
         for region, node in self._database.nodes.items():
-            if region not in touched:
+            if region not in touched or region not in self._sites:
                 continue
             alone = node.running and not any(self._network.both_ways(region, place) for place in self._check.sees)
             timer = self._timers.get(region)
@@ -51,10 +68,30 @@ class IsolationCheck:
         check = self._check
         cycle = max(check.every, check.timeout)
         first = self._world.uniform(f"{self._name}@{region}/self-check") * check.every
-        at = self._world.now + first + (check.fails - 1) * cycle + check.timeout
+        at = self._world.now + first + (check.fails - 1) * cycle + check.timeout + self._sessions_s
         return self._world.at(at, CONTROL, f"{self._name}@{region}/self-check", lambda: self._act(region, cause))
 
     def _act(self, region: str, cause: int) -> None:
         node = self._database.nodes[region]
-        if node.running and node.role == "primary":
+        if node.is_primary:
             self._database.stop(region, cause, "isolated: it can reach none of the places it should see")
+
+
+def check_inside(
+    world: World, network: Network, name: str, rule: InRegion, database: Database, cluster: Cluster
+) -> None:
+    """Let each node of a cluster check that it reaches its manager, or any other of its nodes.
+
+    References
+    ----------
+    CloudNativePG, docs/src/instance_manager.md, *Primary Isolation*: the liveness probe of a primary fails when it
+    reaches neither the API server nor any other instance. Its issue 11280: up to 1.30 that ends the container by a
+    smart shutdown, for which open sessions write on until ``smartShutdownTimeout``.
+    """
+    if not rule.isolation_check:
+        return
+    for site in sorted(cluster.sites):
+        sees = (cluster.region, *sorted(cluster.sites - {site}))
+        check = SelfCheck(sees=sees, every=rule.every, fails=rule.fails)
+        own = IsolationCheck(world, network, name, check, database, frozenset((site,)), rule.open_sessions)
+        network.listen(own.on_network)

@@ -27,5 +27,18 @@ class Signal:
         return True
 
 
+def both(first: Signal, second: Signal) -> list[Span]:
+    """Return when two conditions held at once; a piece begins and ends with whichever of the two did so."""
+    if second.spans == [Span(-INF, INF)]:
+        return first.spans
+    found = []
+    for a in first.spans:
+        for b in second.spans:
+            began, ended = (max(a, b, key=lambda span: span.start_s), min(a, b, key=lambda span: span.end_s))
+            if ended.end_s > began.start_s:
+                found.append(Span(began.start_s, ended.end_s, began.began_by, ended.ended_by))
+    return found
+
+
 def nobody_listens(_: int) -> None:
     """Stand where a listener will be set."""

@@ -1,4 +1,4 @@
-"""Replication slots: WAL that a primary keeps for standbys that are away, until its disk is full or they are given up.
+"""Replication slots: WAL that a primary keeps for who is away, until its disk is full or they are given up.
 
 References
 ----------
@@ -16,6 +16,8 @@ from mrsim.sim.world import DATABASE
 from mrsim.trace import INF
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mrsim.scenario.stores import Slots, Store
     from mrsim.sim.database import Database
     from mrsim.sim.nodes import Node, Upstream
@@ -49,6 +51,8 @@ class Slotted:
         self._timers: dict[str, tuple[Upstream, Timer]] = {}
         self._clones: dict[str, Upstream] = {}
         self._filled = self._cloned = 0
+        self.consumers: list[Callable[[Node], Callable[[], None] | None]] = []
+        """Asked by a primary for what drops their slots there, if they are away."""
 
     def on_network(self, _: frozenset[str], cause: int) -> None:
         """Look again after a change of paths."""
@@ -64,16 +68,13 @@ class Slotted:
                 continue
             if upstream.lost:
                 self._clone(node, upstream, cause)
-            elif not upstream.flowing and self._writes(upstream.source):
+            elif not upstream.flowing and upstream.source.is_primary:
                 known = self._timers.get(node.name)
                 if known is None or known[0] is not upstream or not known[1].pending:
                     self._wait(node, upstream, cause)
 
-    def _writes(self, source: Node) -> bool:
-        return source.running and source.role == "primary"
-
     @property
-    def _limit(self) -> tuple[float, bool]:
+    def limit(self) -> tuple[float, bool]:
         """How much is kept, and whether the disk is what ends it."""
         disk, most = self._rule.disk, self._rule.max_slot_wal_keep_size
         full = disk is not None and (most is None or disk <= most)
@@ -83,16 +84,16 @@ class Slotted:
         """Look again when as much may be kept as can be."""
         line = self._database.streaming.lines[upstream.source.history]
         _, position_s = self._database.streaming.position(node)
-        at_s = line.end_s(position_s, self._limit[0])
+        at_s = line.end_s(position_s, self.limit[0])
         if at_s < self._world.horizon_s:
             timer = self._world.at(at_s, DATABASE, f"{node.name}/slot", lambda: self._reached(node, upstream, cause))
             self._timers[node.name] = upstream, timer
 
     def _reached(self, node: Node, upstream: Upstream, cause: int) -> None:
         source, now = upstream.source, self._world.now
-        if node.upstream is not upstream or upstream.flowing or upstream.lost or not self._writes(source):
+        if node.upstream is not upstream or upstream.flowing or upstream.lost or not source.is_primary:
             return
-        limit, full = self._limit
+        limit, full = self.limit
         line = self._database.streaming.lines[source.history]
         _, position_s = self._database.streaming.position(node)
         if line.bytes_between(position_s, now) < limit * ROUNDING:
@@ -105,13 +106,21 @@ class Slotted:
             self._world.stirred += 1
             self._database.changed(self._world.emit("slot-invalidated", node.name, cause, "", note))
             return
+        self.fill(source, node.name, cause)
+
+    def fill(self, source: Node, whom: str, cause: int) -> None:
+        """Let a primary's disk be full of WAL that it keeps for somebody who is away."""
+        now = self._world.now
         away = [up for up in self._upstreams(source) if not up.flowing]
+        drops = [drop for absent in self.consumers if (drop := absent(source)) is not None]
         self._filled += 1
         source.disk_full = True
-        event = self._world.emit("disk-full", source.name, cause, "", f"of WAL that is kept for {node.name}")
+        event = self._world.emit("disk-full", source.name, cause, "", f"of WAL that is kept for {whom}")
         self._database.stop(source.region, event, "it cannot write WAL")
         takes_s = self._world.sample(f"{source.name}/makes-room", self._rule.makes_room, self._filled)
-        self._world.at(now + takes_s, DATABASE, f"{source.name}/room", lambda: self._make_room(source, away, event))
+        self._world.at(
+            now + takes_s, DATABASE, f"{source.name}/room", lambda: self._make_room(source, away, drops, event)
+        )
 
     def _upstreams(self, source: Node) -> list[Upstream]:
         """Return the connections that a primary keeps slots for."""
@@ -119,12 +128,16 @@ class Slotted:
         connections = [node.upstream for node in nodes if node.role == "standby" and node.upstream is not None]
         return [up for up in connections if up.source is source and isinstance(up.stream, Stream)]
 
-    def _make_room(self, source: Node, away: list[Upstream], cause: int) -> None:
-        """Drop the slots of the standbys that were away, and start the primary again."""
+    def _make_room(self, source: Node, away: list[Upstream], drops: list[Callable[[], None]], cause: int) -> None:
+        """Drop the slots of those who were away, and start the primary again."""
         source.disk_full = False
         for upstream in away:
             upstream.lost = True
-        event = self._world.emit("room-made", source.name, cause, "repair", "the slots of absent standbys are dropped")
+        for drop in drops:
+            drop()
+        event = self._world.emit(
+            "room-made", source.name, cause, "repair", "the slots of those who are away are dropped"
+        )
         self._returns.restart(source.region, event)
 
     def _clone(self, node: Node, upstream: Upstream, cause: int) -> None:

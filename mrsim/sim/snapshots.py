@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mrsim.scenario.stores import Archive
-from mrsim.sim.archive import Archiving, Restored
+from mrsim.sim.archive import Archiving
+from mrsim.sim.restoring import Restored
 from mrsim.trace import INF
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mrsim.scenario.stores import Snapshots
-    from mrsim.sim.archive import Segments
     from mrsim.sim.network import Network
     from mrsim.sim.nodes import Node
+    from mrsim.sim.shipping import Shipped
     from mrsim.sim.wal import Written
     from mrsim.sim.world import World
 
@@ -25,12 +26,12 @@ class Backup(Restored):
     Parameters
     ----------
     archive, segments, start_s
-        As for :class:`~mrsim.sim.archive.Restored`; a segment is a snapshot.
+        As for :class:`~mrsim.sim.restoring.Restored`; a segment is a snapshot.
     restore_s
         Returns how long it takes to make a node from a snapshot.
     """
 
-    def __init__(self, archive: Archive, segments: Segments, start_s: float, restore_s: Callable[[], float]) -> None:
+    def __init__(self, archive: Archive, segments: Shipped, start_s: float, restore_s: Callable[[], float]) -> None:
         super().__init__(archive, segments, 0.0, start_s, -INF)
         self._restore_s = restore_s
 
@@ -84,7 +85,7 @@ class Snapshotting(Archiving):
             node.upstream.streaming = False
         return whole
 
-    def _feed(self, node: Node, segments: Segments, start_s: float, since_s: float) -> Restored:
+    def _supply(self, node: Node, segments: Shipped, start_s: float, since_s: float) -> Restored:
         node.made = False
         node.reads.set(self._world.now, on=False)
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mrsim.sim.feeds import Feed
+from mrsim.sim.hops import Hops
 from mrsim.sim.lines import Line
 from mrsim.sim.nodes import Node, Upstream
-from mrsim.sim.wal import (
+from mrsim.sim.senders import Senders
+from mrsim.sim.supplies import Supply
+from mrsim.sim.tcp import (
     LARGEST_TICK_S,
-    Stream,
     next_connection_s,
     next_retransmission_s,
     slow_start_s,
     timer_starts_s,
 )
-from mrsim.sim.ways import feeders
+from mrsim.sim.wal import Pace, Stream
+from mrsim.sim.ways import Ways
 from mrsim.sim.world import NETWORK
 from mrsim.trace import INF, NO_EVENT
 
@@ -50,23 +52,20 @@ class Streaming:
         self._world = world
         self._network = network
         self._timers = store.replication
-        self._origin = store.primary
         self._applies = store.commit.level == "remote_apply"
         self._synchronous = store.commit.any is not None or store.commit.first is not None
         self._load = load
         self._nodes = nodes
         self.lines = [Line(load, nodes[store.primary], 0)]
         """What was written on each history."""
-        self._sources = {standby.region: standby.source for standby in store.standbys if standby.source}
-        label = nodes[store.primary].name
-        self._feeders = feeders(world, network, label, store)
-        """Who brings WAL to the standbys that do not stream, by their regions."""
+        self._ways = Ways(world, network, nodes[store.primary].name, store, nodes)
         self._stalls: set[str] = set()
-        self._left: dict[tuple[str, str], Upstream] = {}
-        """Connections that a standby has given up, by the regions of primary and standby, as the primary sees them."""
         self._remote_flush_s = world.sample(f"{nodes[store.primary].name}/remote_flush", self._timers.remote_flush)
         self._work_s = store.standby_work_s(self._remote_flush_s)
+        self.hops = Hops(network, store, self._remote_flush_s)
         self.on_change: Callable[[int], None] = lambda _: None
+        timeout_s, told = self._timers.sender_timeout, self._dropped if self._synchronous else None
+        self._senders = Senders(world, network, nodes, self._stalls, timeout_s, told)
 
     # Positions -----------------------------------------------------------------------------------------------------
 
@@ -86,7 +85,7 @@ class Streaming:
         seen_s
             When the primary could last be asked; not in the past if it can be asked now.
         """
-        now = self._world.now
+        now = node.upstream.source.written_s(self._world.now) if node.upstream is not None else self._world.now
         if seen_s < now:
             now = seen_s - self._world.uniform(f"{node.name}/report") * STATUS_INTERVAL_S
         _, position_s = self.position(node)
@@ -129,7 +128,7 @@ class Streaming:
         upstream = node.upstream
         if upstream is not None and upstream.source is primary:
             return upstream
-        return self._left.get((primary.region, node.region))
+        return self._senders.left(primary, node)
 
     def connect(self, node: Node, primary: Node, copied_s: float | None = None, cause: int = NO_EVENT) -> bool:
         """Let a standby follow a primary; return whether the path is whole already.
@@ -149,14 +148,15 @@ class Streaming:
         node.history, node.position_s = self.position(node)
         node.copied = None
         replayed = old.stream.replayed(now) if old is not None and old.began else node.position_s
-        feeder = self._feeders.get(node.region)
-        if feeder is not None:
+        supplier = self._ways.suppliers.get(node.region)
+        if supplier is not None:
             held = node.position_s if copied_s is None else copied_s
             steady = copied_s if primary.history == 0 and now <= 0.0 else None
-            return feeder.connect(node, primary, self.lines[primary.history], held, steady)
-        bandwidth, latency = self._path(primary, node)
+            return supplier.connect(node, primary, self.lines[primary.history], held, steady)
+        bandwidth, latency = self.hops.path(primary, node)
         start = now if copied_s is None else copied_s
-        stream = Stream(self.lines[primary.history], bandwidth, self._timers.apply_rate, latency, start)
+        pace = Pace(bandwidth, self._timers.apply_rate, latency)
+        stream = self._ways.stream(node, primary, self.lines[primary.history], pace, start)
         if copied_s is None:
             stream.stand_at(now, node.position_s, replayed)
         if old is not None:
@@ -171,11 +171,21 @@ class Streaming:
         upstream.began = upstream.flowing = upstream.whole = False
         return False
 
+    def reconnect(self, node: Node, cause: int) -> None:
+        """Let a standby close its connection and open another: it gets its WAL through somebody else now."""
+        upstream = node.upstream
+        if upstream is None or isinstance(upstream.stream, Supply):
+            return
+        upstream.closed = True
+        upstream.whole = False
+        upstream.attempt += 1
+        self._break(node, cause, in_flight_lost=True)
+
     def detach(self, node: Node, cause: int) -> None:
         """Stop receiving, for good: the node keeps what it has."""
         node.history, node.position_s = self.position(node)
         if node.upstream is not None:
-            if isinstance(node.upstream.stream, Feed):
+            if isinstance(node.upstream.stream, Supply):
                 node.copied = node.upstream.stream.copied(self._world.now)
             self._leave(node, node.upstream, cause)
         node.upstream = None
@@ -186,17 +196,17 @@ class Streaming:
             if other.upstream is not None and other.upstream.source is source:
                 other.upstream.stream.source_end_s = self._world.now
                 other.upstream.dropped_s = -INF
-            self._left.pop((source.region, other.region), None)
+        self._senders.forget(source)
 
     def can_promote(self, node: Node) -> bool:
         """Return whether a node has, or can get, what it would be primary with."""
         stream = node.upstream.stream if node.upstream is not None else None
-        return stream.usable(self._world.now) if isinstance(stream, Feed) else node.made
+        return stream.usable(self._world.now) if isinstance(stream, Supply) else node.made
 
     def end_segment(self, primary: Node) -> None:
         """Archive what a primary has written since the last segment's end."""
-        for feeder in dict.fromkeys(self._feeders.values()):
-            feeder.end_segment(primary)
+        for supplier in dict.fromkeys(self._ways.suppliers.values()):
+            supplier.end_segment(primary)
 
     def stall(self, region: str, *, stalled: bool) -> None:
         """Stop a standby from receiving, or let it receive again."""
@@ -208,9 +218,9 @@ class Streaming:
             upstream = node.upstream
             if upstream is None or node.role != "standby":
                 continue
-            if isinstance(upstream.stream, Feed):
+            if isinstance(upstream.stream, Supply):
                 stalled = node.region in self._stalls
-                self._feeders[node.region].follow(node, upstream, stalled=stalled, cause=cause)
+                self._ways.suppliers[node.region].follow(node, upstream, stalled=stalled, cause=cause)
                 continue
             whole = self.whole(node, upstream)
             if upstream.flowing and not whole:
@@ -218,37 +228,19 @@ class Streaming:
             elif not upstream.flowing and whole and not upstream.whole and not upstream.lost:
                 self._resume_later(node, upstream, cause)
             elif upstream.flowing:
-                upstream.stream.repath(self._world.now, *self._path(upstream.source, node))
+                upstream.stream.repath(self._world.now, *self.hops.path(upstream.source, node))
             upstream.whole = whole
+            self._ways.follow_behind(node, upstream, stalled=node.region in self._stalls, cause=cause)
         if self._synchronous:
-            self._reset_closed(cause)
-
-    def _hops(self, source: Node, node: Node) -> list[tuple[str, str]]:
-        """Return the regions that the WAL passes between, from the primary to a standby (cascades included)."""
-        hops = []
-        at = node.region
-        while source.region == self._origin and at in self._sources:
-            hops.append((self._sources[at], at))
-            at = self._sources[at]
-        return [*hops, (source.region, at)]
-
-    def _path(self, source: Node, node: Node) -> tuple[float, float]:
-        hops = self._hops(source, node)
-        if len(hops) == 1:
-            a, b = hops[0]
-            return self._network.bandwidth(a, b), self._network.one_way_s(a, b)
-        return (
-            min(self._network.bandwidth(a, b) for a, b in hops),
-            sum(self._network.one_way_s(a, b) for a, b in hops) + self._remote_flush_s * (len(hops) - 1),
-        )
+            self._senders.follow_paths([(region, up) for region, up, _ in self._current()], cause)
 
     def whole(self, node: Node, upstream: Upstream) -> bool:
         """Return whether WAL can flow from a primary to a standby."""
         source = upstream.source
-        if node.region in self._stalls or not node.running or not source.running or source.role != "primary":
+        if node.region in self._stalls or not node.running or not source.is_primary:
             return False
-        for a, b in self._hops(source, node):
-            if not self._network.both_ways(a, b) or a in self._stalls or not self._nodes[a].running:
+        for a, b in self.hops.between(source, node):
+            if not self._network.both_ways(a, b) or a in self._stalls or not self._nodes[a].passes_on:
                 return False
         return True
 
@@ -264,57 +256,21 @@ class Streaming:
         if upstream.leveling is not None:
             upstream.leveling.cancel()
         self._world.stirred += 1
-        if not upstream.source.running or upstream.source.role != "primary":
-            upstream.dropped_s = -INF
-            return
-        closing_s = self._closing_s(node, upstream) if upstream.closed else INF
-        self._drop_at(node, upstream, min(now + self._timers.sender_timeout, closing_s), cause)
-
-    # What the primary knows of a standby that has gone -------------------------------------------------------------
-
-    def _closing_s(self, node: Node, upstream: Upstream) -> float:
-        """Return when the primary hears that the standby's end was closed just now; infinite if it does not."""
-        a, b = node.region, upstream.source.region
-        # A host that is gone, or whose power is off, closes nothing.
-        heard = node.host_up and not node.fenced and a not in self._stalls and self._network.open(a, b)
-        return self._world.now + self._network.one_way_s(a, b) if heard else INF
+        self._senders.broken(node, upstream, cause)
 
     def _leave(self, node: Node, upstream: Upstream, cause: int) -> None:
-        """Close a standby's end of a connection: the primary hears of it, or waits for it until its timeout."""
-        if isinstance(upstream.stream, Feed):
+        """Close a standby's end of a connection."""
+        if isinstance(upstream.stream, Supply):
             return
         upstream.closed = True
         if upstream.flowing:
             self._break(node, cause, in_flight_lost=True)
-        elif self._world.now < upstream.dropped_s:
-            self._drop_at(node, upstream, min(upstream.dropped_s, self._closing_s(node, upstream)), cause)
-        self._left[upstream.source.region, node.region] = upstream
+        else:
+            self._senders.closed(node, upstream, cause)
+        self._senders.leave(node, upstream)
 
-    def _drop_at(self, node: Node, upstream: Upstream, dropped_s: float, cause: int) -> None:
-        upstream.dropped_s = dropped_s
-        if self._synchronous:
-            name = f"{node.name}/dropped"
-            self._world.at(dropped_s, NETWORK, name, lambda: self._dropped(node, upstream, cause))
-
-    def _dropped(self, node: Node, upstream: Upstream, cause: int) -> None:
-        source = upstream.source
-        if upstream.flowing or upstream.dropped_s != self._world.now or not source.running or source.role != "primary":
-            return
-        timeout = self._world.now - upstream.cut_s >= self._timers.sender_timeout
-        note = "silent for the sender timeout" if timeout else "its connection is closed"
-        self.on_change(self._world.emit("standby-dropped", node.name, cause, "detection", note))
-
-    def _reset_closed(self, cause: int) -> None:
-        """Let primaries that still wait for a closed connection be told so when they send again over a whole path."""
-        now = self._world.now
-        gone = {(up.source.region, region): up for region, up, _ in self._current() if up.closed}
-        for (primary, region), upstream in [*gone.items(), *self._left.items()]:
-            if upstream.flowing or now >= upstream.dropped_s or not self._network.both_ways(primary, region):
-                continue
-            rtt = self._network.rtt_s(primary, region)
-            told = next_retransmission_s(upstream.cut_s, now, rtt) + rtt
-            if told < upstream.dropped_s:
-                self._drop_at(self._nodes[region], upstream, told, cause)
+    def _dropped(self, event: int) -> None:
+        self.on_change(event)
 
     def _current(self) -> list[tuple[str, Upstream, Stream]]:
         connected = [(region, node.upstream) for region, node in self._nodes.items() if node.upstream is not None]
@@ -354,7 +310,7 @@ class Streaming:
         """Schedule when the connection works again: a TCP retry, or a new connection once a side has given up."""
         now, timers = self._world.now, self._timers
         cut, fresh = upstream.cut_s, True
-        rtt = 2.0 * self._path(upstream.source, node)[1]
+        rtt = 2.0 * self.hops.path(upstream.source, node)[1]
         acked, sent = self._world.uniforms(f"{node.name}/first-unanswered", 2, upstream.attempt)
         grid = self._world.uniform(f"{node.name}/timer-grid") * LARGEST_TICK_S
         retry = self._world.uniform(f"{node.name}/reconnect", upstream.attempt) * timers.retry_interval
@@ -368,7 +324,7 @@ class Streaming:
             fresh = gives_up + retry < resent
             at = min(resent, gives_up + retry)
             behind = self.lines[upstream.source.history].bytes_between(upstream.stream.received(now), at)
-            at += slow_start_s(behind, rtt, self._path(upstream.source, node)[0])
+            at += slow_start_s(behind, rtt, self.hops.path(upstream.source, node)[0])
         else:
             at = next_connection_s(gives_up + retry, now, timers.retry_interval)
         attempt = upstream.attempt
@@ -378,14 +334,14 @@ class Streaming:
 
     def _resume(self, node: Node, upstream: Upstream, attempt: int, cause: int, *, fresh: bool) -> None:
         stale = node.upstream is not upstream or upstream.attempt != attempt or upstream.flowing or upstream.lost
-        if stale or isinstance(upstream.stream, Feed) or not self.whole(node, upstream):
+        if stale or isinstance(upstream.stream, Supply) or not self.whole(node, upstream):
             return
         if not upstream.began:
             upstream.began = True
             if node.rebuilding:
                 upstream.stream.stand_at(self._world.now, self._world.now, self._world.now)
         event = self._world.emit("stream-resumed", node.name, cause, "reconnect", "WAL flows again")
-        upstream.stream.resumed(self._world.now, *self._path(upstream.source, node))
+        upstream.stream.resumed(self._world.now, *self.hops.path(upstream.source, node))
         upstream.flowing = True
         upstream.closed = False
         upstream.event = event

@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mrsim.sim import controller as core
+from mrsim.sim.shutdown import Shutdown
 from mrsim.sim.world import CONTROL
 from mrsim.trace import NO_EVENT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from mrsim.distributions import Distribution
     from mrsim.scenario.faults import Switchover
+    from mrsim.sim.cluster import Cluster
     from mrsim.sim.control import Control
     from mrsim.sim.database import Database
     from mrsim.sim.endpoint import Endpoint
@@ -51,6 +53,9 @@ class Switchovers:
         Place of whoever moves the endpoint; None: it follows health by itself.
     returns
         Who makes the old primary a standby.
+    clusters
+        Clusters with managers of their own, by the regions and zones of their nodes. Between two of them the one is
+        demoted as a whole and the other's leader promoted; inside one its manager does it all.
     """
 
     def __init__(
@@ -62,6 +67,7 @@ class Switchovers:
         endpoint: Endpoint,
         mover: str | None,
         returns: Returns,
+        clusters: Mapping[str, Cluster],
     ) -> None:
         self._world = world
         self._network = network
@@ -70,6 +76,7 @@ class Switchovers:
         self._endpoint = endpoint
         self._mover = mover
         self._returns = returns
+        self._clusters = clusters
         self.control: Control | None = None
         self._verdict = (False, NO_EVENT)
         self._under_way = False
@@ -90,23 +97,14 @@ class Switchovers:
 
     def begin(self, plan: Switchover, event: int) -> None:
         """Begin a switchover, if nothing speaks against it."""
-        control, database = self.control, self._database
-        if control is None:
-            return
-        old, new = database.nodes[control.state.primary], database.nodes[plan.to]
-        why = ""
-        if self._under_way:
-            why = "another is under way"
-        elif control.state.stage != core.Stage.WATCHING:
-            why = "a failover is under way"
-        elif old is new:
-            why = "it is primary already"
-        elif not (self._network.both_ways(PLACE, old.region) and self._network.both_ways(PLACE, new.region)):
-            why = "one of the two cannot be reached"
-        elif not (old.running and old.role == "primary" and new.running and new.role == "standby"):
-            why = "one of the two is not what it should be"
-        elif database.streaming.reported_lag_s(new, self._world.now) > plan.max_lag:
-            why = "the standby lags too far behind"
+        database = self._database
+        cluster = self._clusters.get(plan.to)
+        old = database.current if self.control is None else self.control.primary
+        new = database.nodes[plan.to]
+        if cluster is not None and old.region not in cluster.sites:
+            # A cluster is promoted by promoting who leads it.
+            new, cluster = cluster.target, None
+        why = self._speaks_against(plan, old, new, PLACE if cluster is None else cluster.region)
         if why:
             self._world.emit("switchover-refused", self._name, event, "", why)
             return
@@ -114,7 +112,23 @@ class Switchovers:
         self._resumed = False
         self._world.stirred += 1
         self._number += 1
-        _Attempt(self, plan, old, new, self._number, event).begin()
+        _Attempt(self, plan, old, new, self._number, event, cluster).begin()
+
+    def _speaks_against(self, plan: Switchover, old: Node, new: Node, place: str) -> str:
+        why = ""
+        if self._under_way:
+            why = "another is under way"
+        elif self.control is not None and self.control.state.stage != core.Stage.WATCHING:
+            why = "a failover is under way"
+        elif old is new:
+            why = "it is primary already"
+        elif not (self._network.both_ways(place, old.region) and self._network.both_ways(place, new.region)):
+            why = "one of the two cannot be reached"
+        elif not (old.is_primary and new.is_standby):
+            why = "one of the two is not what it should be"
+        elif self._database.streaming.reported_lag_s(new, self._world.now) > plan.max_lag:
+            why = "the standby lags too far behind"
+        return why
 
     # What an attempt needs of the store ----------------------------------------------------------------------------
 
@@ -123,28 +137,49 @@ class Switchovers:
         """The trial, its paths, and the store."""
         return self._world, self._network, self._database, self._name
 
+    def manage(self, old: Node, event: int, *, held: bool) -> None:
+        """Tell the old primary's manager that this is planned, or that it is over."""
+        cluster = self._clusters.get(old.region)
+        if cluster is not None and held:
+            cluster.hold("switchover", event)
+        elif cluster is not None:
+            cluster.let("switchover", event)
+
+    def shutdown(self, plan: Switchover, old: Node, number: int, inside: Cluster | None) -> Shutdown:
+        """Return what will happen to the old primary, and to its cluster if that is demoted as a whole."""
+        cluster = self._clusters.get(old.region) if inside is None else None
+        others = sorted(cluster.sites - {old.region}) if cluster is not None else []
+        nodes = (old, *(self._database.nodes[site] for site in others))
+        return Shutdown(self._world, self._database, self._returns, self._name, nodes, plan.starts_again, number)
+
     def completed(self, old: Node, new: Node, event: int) -> None:
         """Lead clients to the new primary, and make the old one a standby of it."""
+        cluster = self._clusters.get(new.region)
         self._returns.rejoin(old, event)
-        if self._mover is None:
+        if cluster is not None and old.region in cluster.sites:
+            cluster.redirect(new, event, lambda moved: self._over(new, moved))
+        elif self._mover is None:
             self._over(new, event)
         else:
             self._endpoint.move(new.name, self._mover, event, lambda moved: self._over(new, moved))
 
     def _over(self, new: Node, event: int) -> None:
         self._under_way = False
+        self.manage(new, event, held=False)
         if self.control is not None:
             self.control.adopt(new.region)
             self._verdict = (False, event)
             self.control.on_new_primary(event)
 
-    def released(self, *, resumed: bool) -> None:
-        """Let the failover control act again: on what it was told meanwhile, unless the old primary has just resumed.
+    def released(self, old: Node, event: int, *, resumed: bool) -> None:
+        """Let whoever fails over act again: on what it was told meanwhile, unless the old primary has just resumed.
 
-        It is then held still until the probers see that, or for a minute.
+        The control between regions is then held still until the probers see that, or for a minute; and likewise if a
+        manager inside the old primary's region may replace it first.
         """
-        self._resumed = resumed
-        if resumed and self._verdict[0]:
+        self.manage(old, event, held=False)
+        self._resumed = waits = resumed or old.region in self._clusters
+        if waits and self._verdict[0]:
             number = self._number
             self._world.at(
                 self._world.now + GREEN_WITHIN_S, CONTROL, f"{self._name}/released", lambda: self._let(number)
@@ -160,15 +195,24 @@ class Switchovers:
         if down and self.control is not None:
             self.control.on_verdict(down, event)
 
-    def may_go_back(self, old: Node) -> bool:
-        """Whether the old primary can be reached; nobody has replaced it, as the failover control is held still."""
-        return old.running and old.role == "primary" and self._network.both_ways(PLACE, old.region)
+    def may_go_back(self, old: Node, place: str) -> bool:
+        """Whether the old primary can be reached; nobody has replaced it, as who could is held still."""
+        return old.is_primary and self._network.both_ways(place, old.region)
 
 
 class _Attempt:
     """One switchover: writes stopped, shutdown checkpoint, token, position reached, promotion; or the way back."""
 
-    def __init__(self, owner: Switchovers, plan: Switchover, old: Node, new: Node, number: int, event: int) -> None:
+    def __init__(
+        self,
+        owner: Switchovers,
+        plan: Switchover,
+        old: Node,
+        new: Node,
+        number: int,
+        event: int,
+        inside: Cluster | None,
+    ) -> None:
         self._owner = owner
         self._world, self._network, self._database, self._name = owner.parts
         self._plan = plan
@@ -177,6 +221,9 @@ class _Attempt:
         self._number = number
         self._last = event
         self._stopped_s = 0.0
+        self._inside = inside
+        """The cluster whose manager does it; None: people or a pipeline, between clusters or single nodes."""
+        self._shutdown = owner.shutdown(plan, old, number, inside)
         self._promoting = False
         self._given_up = False
         self._promotions = 0
@@ -184,8 +231,12 @@ class _Attempt:
 
     def begin(self) -> None:
         """Order the old primary to stop accepting writes."""
-        self._after(self._network.one_way_s(PLACE, self._old.region), "order", self._drain)
+        self._after(self._network.one_way_s(self._place, self._old.region), "order", self._drain)
         self._deadline = self._after(self._plan.gives_up_after, "gives-up", self._give_up)
+
+    @property
+    def _place(self) -> str:
+        return PLACE if self._inside is None else self._inside.region
 
     def _after(self, wait_s: float, step: str, action: Callable[[], None]) -> Timer:
         return self._world.at(self._world.now + wait_s, CONTROL, f"{self._name}/switchover/{step}", action)
@@ -195,28 +246,46 @@ class _Attempt:
 
     def _drain(self) -> None:
         old = self._old
-        if self._given_up or not old.running or old.role != "primary" or not self._network.alive(old.region):
+        if self._given_up or not old.is_primary or not self._network.alive(old.region):
             return
         self._last = self._world.emit("writes-stopped", old.name, self._last, "drain", "no new sessions begin")
         self._stopped_s = self._world.now
+        self._owner.manage(old, self._last, held=True)
         old.drain(self._world.now)
         self._database.changed(self._last)
-        takes = self._sample("drain", self._plan.drain) + self._sample("checkpoint", self._plan.checkpoint)
+        drains_s = self._sample("drain", self._plan.drain)
+        takes = drains_s + self._sample("checkpoint", self._plan.checkpoint)
+        self._after(drains_s, "sessions", self._end_sessions)
         self._after(takes, "shutdown", self._shut_down)
 
+    def _end_sessions(self) -> None:
+        if self._given_up or not self._old.draining:
+            return
+        self._last = self._shutdown.end_sessions(self._last)
+
     def _shut_down(self) -> None:
-        if self._given_up or not self._old.running:
+        if self._given_up or not self._old.running or not self._old.draining:
+            # One that died meanwhile and is back writes again, as if nobody had asked it to stop.
             return
         self._database.streaming.end_segment(self._old)
+        if self._inside is not None:
+            note = "its standbys have its shutdown checkpoint, or will not get it"
+            self._last = self._world.emit("shut-down", self._old.name, self._last, "drain", note)
+            self._shutdown.complete(self._last)
+            self._wait()
+            return
         note = "the last position is known: its token can be handed over"
         self._last = self._world.emit("shut-down", self._old.name, self._last, "drain", note)
+        self._shutdown.complete(self._last)
+        if self._plan.follows == "after-shutdown":
+            self._shutdown.start_again(self._last)
         self._after(self._sample("hands_over", self._plan.hands_over), "token", self._hand_over)
 
     def _hand_over(self) -> None:
         if self._given_up:
             return
         new = self._new
-        if not (new.running and new.role == "standby" and self._network.both_ways(PLACE, new.region)):
+        if not (new.is_standby and self._network.both_ways(PLACE, new.region)):
             self._after(LOOKS_EVERY_S, "token", self._hand_over)
             return
         self._last = self._world.emit("token-arrived", new.name, self._last, "decision", "told where to wait for")
@@ -228,7 +297,7 @@ class _Attempt:
             return
         new, database = self._new, self._database
         history, position_s = database.streaming.position(new)
-        ready = new.running and new.role == "standby" and not new.promoting and not new.rebuilding
+        ready = new.is_standby and not new.promoting and not new.rebuilding
         if not ready or history != self._old.history or position_s < self._stopped_s:
             self._after(LOOKS_EVERY_S, "wait", self._wait)
             return
@@ -236,7 +305,8 @@ class _Attempt:
         self._promoting = True
         self._promotions += 1
         occasion = PROMOTIONS_APART * self._number + self._promotions
-        database.promote(new.region, self._last, occasion, self._promoted)
+        sites = self._inside.sites if self._inside is not None else None
+        database.promote(new.region, self._last, occasion, self._promoted, inside=sites)
 
     def _promoted(self, success: bool, event: int) -> None:
         self._promoting = False
@@ -245,6 +315,8 @@ class _Attempt:
             if self._deadline is not None:
                 self._deadline.cancel()
             self._owner.completed(self._old, self._new, event)
+            if self._inside is not None or self._plan.follows == "after-promotion":
+                self._shutdown.start_again(event)
         elif self._given_up:
             self._turn_back()
         else:
@@ -264,9 +336,13 @@ class _Attempt:
 
     def _go_back(self) -> None:
         old = self._old
-        resumed = self._owner.may_go_back(old)
+        resumed = self._owner.may_go_back(old, self._place)
         if resumed:
             old.end_drain(self._world.now)
             event = self._world.emit("resumed-as-primary", old.name, self._last, "repair", "called off")
+            self._shutdown.call_off(event)
             self._database.changed(event)
-        self._owner.released(resumed=resumed)
+        elif not old.running:
+            # Whoever starts it again starts a primary: it has been called off.
+            old.end_drain(self._world.now)
+        self._owner.released(old, self._last, resumed=resumed)

@@ -5,29 +5,26 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from mrsim.sim.dns import Authority
+from mrsim.sim.dns import EditableAuthority
 from mrsim.sim.world import ROUTING
 from mrsim.trace import INF, Change
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from mrsim.scenario.services import Record, ShiftBack
+    from mrsim.scenario.services import ShiftBack
+    from mrsim.sim.dns import Offer
     from mrsim.sim.network import Network
     from mrsim.sim.world import World
 
 
-class WeightedAuthority(Authority):
+class WeightedAuthority(EditableAuthority):
     """The answers of a weighted record, the same for every cohort: a share for each region.
 
     Parameters
     ----------
     world, network
         The trial and its paths.
-    name, record
-        The record's id and its scenario.
-    regions, cohorts, down
-        Regions that it may answer with, who asks, and regions that are out of the answers from the start.
+    offer
+        The record, and what it may answer.
 
     References
     ----------
@@ -35,34 +32,13 @@ class WeightedAuthority(Authority):
     records are left out; those of weight 0 are considered if no other is healthy; if none is, all count as healthy.
     """
 
-    def __init__(
-        self,
-        world: World,
-        network: Network,
-        name: str,
-        record: Record,
-        regions: tuple[str, ...],
-        cohorts: tuple[str, ...],
-        down: frozenset[str] = frozenset(),
-    ) -> None:
-        super().__init__(world, name, record, regions, dict.fromkeys(cohorts, regions), down)
-        self._network = network
-        self._factors = dict.fromkeys(regions, 1.0)
-        self._turns = dict.fromkeys(regions, 0)
+    def __init__(self, world: World, network: Network, offer: Offer) -> None:
+        super().__init__(world, network, offer)
+        self._factors = dict.fromkeys(offer.regions, 1.0)
+        self._turns = dict.fromkeys(offer.regions, 0)
         self._edits = 0
-        self._waiting: list[Callable[[], None]] = []
         shares = self._shares()
-        self.answers = {cohort: [Change(-INF, _text(shares), shares=shares)] for cohort in cohorts}
-
-    def close(self) -> None:
-        """Forget what waits for a path."""
-        self._waiting.clear()
-
-    def on_network(self, touched: frozenset[str], cause: int) -> None:
-        """React to a change of paths: edits that could not be made are tried again."""
-        waiting, self._waiting = self._waiting, []
-        for edit in waiting:
-            edit()
+        self.answers = {cohort: [Change(-INF, _text(shares), shares=shares)] for cohort in offer.preferences}
 
     def _answer(self, cause: int) -> None:
         shares = self._shares()
@@ -104,14 +80,12 @@ class WeightedAuthority(Authority):
         """Let somebody edit a region's weight after a wait, unless its health changes before."""
         self._edits += 1
         takes = self._world.sample(f"{self._name}/edit", plan.takes, self._edits)
-        edit = partial(self._apply, plan, region, share, cause, self._turns[region])
+        apply = partial(self._apply, region, share, cause, self._turns[region])
+        edit = partial(self._over, plan.by, plan.authority, apply)
         self._world.at(self._world.now + wait_s + takes, ROUTING, f"{self._name}/edit/{region}", edit)
 
-    def _apply(self, plan: ShiftBack, region: str, share: float, cause: int, turn: int) -> None:
+    def _apply(self, region: str, share: float, cause: int, turn: int) -> None:
         if turn != self._turns[region]:
-            return
-        if not self._network.both_ways(plan.by, plan.authority):
-            self._waiting.append(partial(self._apply, plan, region, share, cause, turn))
             return
         note = f"the weight of {region} is {100.0 * share:g} % of what it was"
         self._factors[region] = share

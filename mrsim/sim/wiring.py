@@ -6,11 +6,11 @@ from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from mrsim.scenario.control import DecideAutomatic, DecideLease, Failover
-from mrsim.sim.cluster import Cluster
+from mrsim.scenario.control import DecideLease
 from mrsim.sim.control import Control
+from mrsim.sim.fences import presenting_of
 from mrsim.sim.health import Outcome, ProberGroup, Steady, Timing
-from mrsim.sim.hosts import HostWatch
+from mrsim.sim.inside import Insiders
 from mrsim.sim.lease import LeaseControl
 from mrsim.sim.lease_switchover import LeaseSwitchovers
 from mrsim.sim.looks import at_once, look_at_node
@@ -19,18 +19,19 @@ from mrsim.sim.returns import Returns
 from mrsim.sim.selfcheck import IsolationCheck
 from mrsim.sim.slots import Slotted
 from mrsim.sim.switchover import Switchovers
-from mrsim.sim.world import ROUTING
 from mrsim.trace import INF, NO_EVENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from mrsim.scenario.control import DecideOperator, Detect, InRegion
+    from mrsim.scenario.control import DecideAutomatic, DecideOperator, Detect, Failover
     from mrsim.scenario.stores import Store
+    from mrsim.sim.cluster import Cluster
     from mrsim.sim.database import Database
     from mrsim.sim.endpoint import Endpoint
     from mrsim.sim.network import Network
     from mrsim.sim.nodes import Node
+    from mrsim.sim.presenting import Presenting
     from mrsim.sim.reach import Brownouts
     from mrsim.sim.world import World
 
@@ -39,11 +40,12 @@ _MOVERS = {"controller": "", "gitops": "operations", "health": None}
 
 _NO_CLUSTERS: Mapping[str, Cluster] = MappingProxyType({})
 
+
 Refresher = tuple["frozenset[str] | None", "Callable[[int], None]"]
 """Who looks again after a change of paths, and the places it concerns; None: any."""
 
 
-Inside = dict[str, tuple[Failover, DecideAutomatic]]
+Inside = dict[str, tuple["Failover", "DecideAutomatic"]]
 """What the manager of each region does."""
 
 
@@ -73,17 +75,21 @@ class Wiring:
         Who carries planned work out; None where nobody decides over it, or a lease does.
     leased
         Who carries it out under a lease; None where there is none.
-    controls, clusters
+    controls
         What has to be taken apart after the trial.
+    clusters
+        Nodes that are looked after inside their region, by where each is.
     decider
         Who decides on failovers between regions; None where nobody does, or a lease.
+    presenting
+        How new primaries under a lease fence the old ones at the storage; None where they do not.
     """
 
     __slots__ = (
         "_brownouts",
         "_database",
         "_endpoint",
-        "_inside",
+        "_insiders",
         "_name",
         "_network",
         "_refreshers",
@@ -94,8 +100,10 @@ class Wiring:
         "controls",
         "decider",
         "leased",
+        "presenting",
         "reconciliation",
         "returns",
+        "slotted",
         "switchovers",
     )
 
@@ -121,25 +129,28 @@ class Wiring:
         self._endpoint = endpoint
         self._refreshers = refreshers
         self._steady = steady
-        self._inside = inside
         self.controls: list[Control] = []
         self.decider: Control | None = None
         self.switchovers: Switchovers | None = None
         self.leased: LeaseSwitchovers | None = None
-        self.clusters = self._manage(store.in_region) if store.in_region is not None else _NO_CLUSTERS
+        self.presenting: Presenting | None = None
+        self._insiders = self._manage(inside)
+        self.clusters = _NO_CLUSTERS if self._insiders is None else self._insiders.clusters
         self.returns = self._control(store.failover)
+        if self._insiders is not None:
+            self._insiders.on_reset = self.returns.reboot
         self.reconciliation = self._reconcile(store.failover)
-        if store.slots is not None:
-            slots = Slotted(world, store, store.slots, database, self.returns)
-            network.listen(slots.on_network)
-            database.listen(slots.look)
+        self.slotted = Slotted(world, store, store.slots, database, self.returns) if store.slots is not None else None
+        if self.slotted is not None:
+            network.listen(self.slotted.on_network)
+            database.listen(self.slotted.look)
 
     def close(self) -> None:
         """Forget who listens."""
         for control in self.controls:
             control.close()
-        for cluster in self.clusters.values():
-            cluster.close()
+        if self._insiders is not None:
+            self._insiders.close()
         for planned in (self.switchovers, self.leased):
             if planned is not None:
                 planned.close()
@@ -149,7 +160,9 @@ class Wiring:
     def _control(self, failover: Failover | None) -> Returns:
         database, network, world = self._database, self._network, self._world
         if failover is None:
-            return self._returns(self._known_without_control, leased=False)
+            returns = self._returns(self._known_without_control, leased=False)
+            self.switchovers = self._plan(None, returns) if self.clusters else None
+            return returns
         detect, decide = failover.detect, failover.decide
         if failover.self_check is not None:
             network.listen(IsolationCheck(world, network, self._name, failover.self_check, database).on_network)
@@ -161,6 +174,8 @@ class Wiring:
             leased = decide.enforced_by == "holder"
             returns = self._returns(lease.primary_known_in, leased=leased)
             lease.on_news, lease.on_reset = returns.on_news, returns.reboot
+            # Nobody sends a fence under a lease.
+            self.presenting = presenting_of(world, network, self._name, failover, database, self.clusters)
             self.leased = LeaseSwitchovers(world, network, self._name, database, lease, returns)
             database.listen(lease.update)
             self._refreshers.append((None, lease.update))
@@ -172,6 +187,18 @@ class Wiring:
         if self._store.endpoint.moved_by == "health" and detect is not None:
             self._follow_health(detect)
         return returns
+
+    def _manage(self, inside: Inside) -> Insiders | None:
+        """Set up who promotes inside regions, if anybody does."""
+        rule = self._store.in_region
+        if rule is None:
+            return None
+        of_store = (self._name, self._store, rule, self._database, self._endpoint)
+        return Insiders(self._world, self._network, self._brownouts, *of_store, self._refreshers, inside)
+
+    def _plan(self, mover: str | None, returns: Returns) -> Switchovers:
+        network, database, endpoint = self._network, self._database, self._endpoint
+        return Switchovers(self._world, network, self._name, database, endpoint, mover, returns, self.clusters)
 
     def _reconcile(self, failover: Failover | None) -> Reconciliation | None:
         rule = failover.old_primary.reconcile if failover is not None else None
@@ -193,28 +220,16 @@ class Wiring:
         """Let probers report to a program or a person."""
         place = decide.runs_in or ("operations" if decide.by == "operator" else detect.from_[0])
         mover = place if mover == "" else mover
-        control = Control(
-            self._world,
-            self._network,
-            self._name,
-            failover,
-            decide,
-            place,
-            self._database,
-            self._endpoint,
-            mover,
-            self.clusters,
-        )
+        name, network, database, endpoint = self._name, self._network, self._database, self._endpoint
+        control = Control(self._world, network, name, failover, decide, place, database, endpoint, mover, self.clusters)
         self.controls.append(control)
         self.decider = control
         returns = self._returns(control.primary_known_in, leased=False)
-        self.switchovers = Switchovers(
-            self._world, self._network, self._name, self._database, self._endpoint, mover, returns
-        )
+        self.switchovers = self._plan(mover, returns)
         self.switchovers.control = control
         control.on_news = returns.on_news
-        self._network.listen(control.on_network)
-        self._database.listen(control.on_change)
+        network.listen(control.on_network)
+        database.listen(control.on_change)
         self._watch(detect, control)
         return returns
 
@@ -222,6 +237,8 @@ class Wiring:
         returns = Returns(
             self._world, self._network, self._store, self._database, coordinator, self.clusters, leased=leased
         )
+        if self._insiders is not None:
+            returns.turn_s, returns.needs_agent = self._insiders.turn_s, self._insiders.needs_agent
         self._database.listen(returns.on_change)
         self._network.listen(returns.on_network)
         return returns
@@ -300,71 +317,6 @@ class Wiring:
             )
             self._refreshers.append((frozenset((node.region, authority)), group.reassess))
             self._database.listen(group.reassess)
-
-    # Inside a region -----------------------------------------------------------------------------------------------
-
-    def _manage(self, rule: InRegion) -> dict[str, Cluster]:
-        """Set up a manager in every region with several nodes; return their clusters by region or zone of a node."""
-        home = self._network.geometry.home
-        found: dict[str, Cluster] = {}
-        for region in self._network.geometry.regions:
-            sites = frozenset(site for site in self._database.nodes if home[site] == region)
-            if len(sites) > 1:
-                found |= dict.fromkeys(sites, self._cluster(rule, region, sites))
-        return found
-
-    def _cluster(self, rule: InRegion, region: str, sites: frozenset[str]) -> Cluster:
-        world, network, database, name = self._world, self._network, self._database, f"{self._name}/{region}"
-        failover, decide = self._inside[region]
-        control = Control(
-            world, network, name, failover, decide, region, database, self._endpoint, region, inside=sites
-        )
-        cluster = Cluster(network, database, region, sites, control)
-        names = frozenset(database.nodes[site].name for site in sites)
-        moves = 0
-
-        def redirect(node: Node, cause: int, done: Callable[[int], None]) -> None:
-            nonlocal moves
-            moves += 1
-            when = world.now + world.sample(f"{name}/redirects", rule.redirects, moves)
-
-            def lead() -> None:
-                cluster.redirected(node)
-                done(self._endpoint.lead(names, node.name, cause))
-                database.changed(cause)
-
-            world.at(when, ROUTING, f"{name}/redirects", lead)
-
-        control.redirect = redirect
-        self.controls.append(control)
-        network.listen(control.on_network)
-        database.listen(cluster.on_change)
-        database.listen(control.on_change)
-        self._watch_hosts(rule, control, cluster)
-        return cluster
-
-    def _watch_hosts(self, rule: InRegion, control: Control, cluster: Cluster) -> None:
-        """Let the primary's host report its database and itself to the manager, and follow each new primary."""
-        world, network, database = self._world, self._network, self._database
-        watching: list[HostWatch] = []
-
-        def follow(cause: int) -> None:
-            for watch in watching:
-                watch.retire()
-            watching.clear()
-            if cluster.primary is not None:
-                node = cluster.primary
-                label = f"{self._name}/{cluster.region}/{node.region}"
-                watching.append(HostWatch(world, network, self._brownouts, label, node, rule, control, cause))
-
-        def look_again(cause: int) -> None:
-            for watch in watching:
-                watch.look(cause)
-
-        follow(NO_EVENT)
-        control.on_new_primary = cluster.watch = follow
-        self._refreshers.append((frozenset((*cluster.sites, cluster.region)), look_again))
-        database.listen(look_again)
 
 
 def _timing(detect: Detect, need: int) -> Timing:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mrsim.errors import Problem, ScenarioError
 from mrsim.metrics import BY_NAME
-from mrsim.scenario.budget_text import has, parse_budget
+from mrsim.scenario.budget_text import has_needed, named, parse_budget
 from mrsim.study.documents import digest, scenario_document
 
 if TYPE_CHECKING:
@@ -53,6 +53,11 @@ def quantity_asked(scenario: Scenario, text: str) -> Budget:
     ScenarioError
         With what is wrong, and the way out.
     """
+    match = _KEY_AND_LIMIT.fullmatch(text)
+    if match is not None and not match[2]:
+        column_asked(scenario, text)
+        message = "which of its values over trials is meant is not said"
+        raise ScenarioError([Problem(message, hint=f"write {text.strip()} {_any_limit(text).split()[0]}")], text)
     limit = _any_limit(text).partition(" ")[2]
     return limit_asked(scenario, f"{text.strip()} {limit}").model_copy(update={"level": "off"})
 
@@ -70,7 +75,7 @@ def _any_limit(text: str) -> str:
 def _parsed(scenario: Scenario, key: str, limit: str, text: str) -> Budget:
     """Return a budget of a scenario; what is wrong with it is said of the text as it was given."""
     try:
-        return parse_budget(key, limit, _names(scenario))
+        return parse_budget(key, limit, named(scenario))
     except ValueError as error:
         raise ScenarioError([Problem(str(error), hint=getattr(error, "hint", ""))], text) from error
 
@@ -118,16 +123,8 @@ def _fits(scenario: Scenario, budget: Budget) -> bool:
     if service is not None and "op" in labels and not (service.writes if labels["op"] == "write" else service.reads):
         return False
     needs = BY_NAME[budget.metric].needs
-    if needs and not has(service or scenario.stores.get(labels.get("store", "")), needs):
+    what = "store" if service is None else "service"
+    if needs and not has_needed(named(scenario), what, labels.get(what, ""), needs):
         return False
-    known = {"store": set(scenario.stores), "from": {"all", *scenario.clients}}
+    known = {"store": set(scenario.stores), "feed": set(scenario.feeds), "from": {"all", *scenario.clients}}
     return all(labels[name] in there for name, there in known.items() if name in labels)
-
-
-def _names(scenario: Scenario) -> dict[str, Any]:
-    """Return what the grammar of budgets looks names up in."""
-    return {
-        "services": {name: dict(one) for name, one in scenario.services.items()},
-        "stores": dict(scenario.stores),
-        "clients": dict(scenario.clients),
-    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 
 from mrsim.metrics import BY_NAME, Metric
 
@@ -12,6 +13,14 @@ def split_column(column: str) -> tuple[str, dict[str, str]]:
     name, _, inside = column.partition("{")
     pairs = (pair.partition("=") for pair in inside.removesuffix("}").split(",") if pair)
     return name, {label: value for label, _, value in pairs}
+
+
+def columns_of(columns: Iterable[object], metric: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield those of some columns that belong to a metric, each with its labels."""
+    for column in map(str, columns):
+        name, labels = split_column(column)
+        if name == metric:
+            yield column, labels
 
 
 def metric_of(column: str) -> Metric | None:

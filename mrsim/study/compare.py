@@ -345,4 +345,4 @@ def usual_columns(studies: Sequence[Results]) -> tuple[str, ...]:
 
 
 def _whose(labels: dict[str, Any]) -> tuple[str, ...]:
-    return labels.get("service", ""), labels.get("op", ""), labels.get("store", "")
+    return labels.get("service", ""), labels.get("op", ""), labels.get("store", ""), labels.get("feed", "")

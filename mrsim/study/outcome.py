@@ -145,10 +145,10 @@ def outcome_asked(scenario: Scenario, text: str) -> tuple[Outcome, Scenario]:
 
 
 def _completed(scenario: Scenario, name: str, inside: str) -> str:
-    """Return labels with the store or service that there is only one of."""
+    """Return labels with the store, service or feed that there is only one of."""
     metric = BY_NAME.get(name)
     given = {part.partition("=")[0].strip() for part in inside.split(",")}
-    only = {"store": list(scenario.stores), "service": list(scenario.services)}
+    only = {"store": list(scenario.stores), "service": list(scenario.services), "feed": list(scenario.feeds)}
     more = [
         f"{label.name}={only[label.name][0]}"
         for label in (metric.labels if metric else ())

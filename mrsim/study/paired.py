@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from mrsim.measure import Status
+from mrsim.study.digits import ROUNDING
 from mrsim.study.statistics import CONFIDENCE, MEAN_MIN_TRIALS, student_quantile
 
 if TYPE_CHECKING:
@@ -154,6 +155,8 @@ class Wins:
 def pairs_of(first: Measured, second: Measured, column: str) -> Pairs:
     """Return one column of two studies with the same seed and the same trials.
 
+    Values that differ by rounding alone are the same: whatever one study looks at besides changes the order of sums.
+
     Raises
     ------
     ResultsError
@@ -163,6 +166,7 @@ def pairs_of(first: Measured, second: Measured, column: str) -> Pairs:
     sides = [_bounds(results, column, zero=zero) for results in (first, second)]
     keep = ~np.isnan(sides[0][0]).any(axis=0) & ~np.isnan(sides[1][0]).any(axis=0)
     (a, idle_a), (b, idle_b) = sides
+    b = np.where(np.isclose(a, b, rtol=ROUNDING, atol=ROUNDING), a, b)
     return Pairs(a[:, keep], b[:, keep], idle_a, idle_b, int(np.count_nonzero(~keep)))
 
 

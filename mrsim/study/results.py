@@ -14,7 +14,7 @@ import pandas as pd
 
 from mrsim.errors import ResultsError, ScenarioError
 from mrsim.measure import Status
-from mrsim.metrics import BY_NAME
+from mrsim.metrics import BY_NAME, QUANTILES
 from mrsim.study import storage, tables
 from mrsim.study.asked import column_asked
 from mrsim.study.collect import Collected
@@ -279,7 +279,7 @@ def faults_table(scenario: Scenario, began: NDArray[np.int64], with_effect: NDAr
 def _check_aggregation(column: str, aggregation: str) -> None:
     """Refuse an aggregation that the column's metric does not have: the number would mean something else."""
     metric = metric_of(column)
-    allowed = metric.aggregations if metric else ("mean", "median", "p")
+    allowed = metric.aggregations if metric else QUANTILES
     if aggregation in allowed and aggregation != "p":
         return
     if "p" in allowed and aggregation not in ("mean", "median", "trials"):

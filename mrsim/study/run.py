@@ -279,6 +279,8 @@ def run_one(scenario: Scenario, seed: int, trial: int) -> tuple[Trace, Measures]
     ------
     ValueError, TypeError
         If seed or trial is negative or no integer, or trial is above 2^63 - 1.
+    ScenarioError
+        If there are services and no clients.
     SimulationError
         If an invariant broke.
     """
@@ -286,6 +288,7 @@ def run_one(scenario: Scenario, seed: int, trial: int) -> tuple[Trace, Measures]
     from mrsim.population import Population
     from mrsim.sim.run import Simulator
 
+    check_scenario(scenario, "run_one")
     check_integer("seed", seed, 0)
     check_integer("trial", trial, 0, 2**63 - 1)
     traces = Simulator(scenario).run_chunk(seed, trial, 1)

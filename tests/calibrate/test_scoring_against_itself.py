@@ -13,6 +13,8 @@ from mrsim.calibrate import Drills, read_drills, score
 from mrsim.calibrate.pit import as_recorded, band, censored, few_inside, ks_distance, transform, uniform_p_value
 from mrsim.calibrate.scoring import score_results
 from mrsim.errors import MeasurementsError
+from mrsim.metrics import METRICS, Metric
+from mrsim.study.columns import split_column
 from tests.report.samples import SCENARIO_TEXT, sample_results, sample_scenario
 
 ALPHA = 1e-5
@@ -201,6 +203,7 @@ def test_what_is_foretold_does_not_depend_on_workers_and_repeats(drills: dict[st
         ({"rto_s": [1.0], "recovery_write_s": [1.0]}, "are both"),
         ({"rto_write_s{service=order}": [1.0]}, "did you mean 'orders'"),
         ({"detection_s{service=order}": [1.0]}, "no service 'order'"),
+        ({"skipped_changes": [1.0]}, r"name one feed \(none\)"),
         ({"loss_s{store=db}": [1.0]}, "unknown store 'db'"),
         ({"rto_write_s{clients}": [1.0]}, "is no label"),
         ({"detection_s{clients=95%}": [1.0]}, "takes service and op"),
@@ -209,6 +212,17 @@ def test_what_is_foretold_does_not_depend_on_workers_and_repeats(drills: dict[st
 def test_drills_that_cannot_be_used(columns: dict[str, list[float]], said: str) -> None:
     with pytest.raises(MeasurementsError, match=said):
         Drills.of(columns, sample_scenario())
+
+
+@pytest.mark.parametrize("metric", [metric for metric in METRICS if not metric.needs], ids=lambda metric: metric.name)
+def test_drills_may_record_any_metric_and_leave_out_what_has_a_usual_value(metric: Metric) -> None:
+    """Labels that name something are given; every other one is filled in."""
+    given = {"service": "orders", "store": "orders-db", "feed": "search-eu"}
+    inside = ", ".join(f"{label.name}={given[label.name]}" for label in metric.labels if label.name in given)
+    scenario = mrsim.load("scenarios/feeds/bookstore-search-gap.yaml")
+    found = Drills.of({f"{metric.name}{{{inside}}}": [0.5]}, scenario).columns[0].target
+    name, labels = split_column(found.column)
+    assert (name, list(labels)) == (metric.name, [label.name for label in metric.labels])
 
 
 def test_helpers_round_and_censor() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -15,15 +16,29 @@ AGAIN = ("health-checks/route53-fast", "incidents/github-2018-cross-country", "w
 """Files whose rows are simulated again here; the others by ``make verify``."""
 
 
+def _lines_and_rows() -> list[tuple[str, Row]]:
+    """Return every line of the table of claims, and the row that it shows."""
+    block = PAGE.split("<!-- begin: claims -->\n")[1].split("<!-- end: claims -->")[0].removeprefix(scenarios.HEAD)
+    return list(zip(block.splitlines(), ROWS, strict=True))
+
+
 def test_the_list_of_scenarios_is_current() -> None:
     assert scenarios.library() in PAGE, "run: make docs"
 
 
 def test_the_table_has_the_rows_and_their_words() -> None:
-    block = PAGE.split("<!-- begin: claims -->\n")[1].split("<!-- end: claims -->")[0].removeprefix(scenarios.HEAD)
-    lines = block.splitlines()
-    assert len(lines) == len(ROWS)
-    assert [line for line, row in zip(lines, ROWS, strict=True) if not line.startswith(scenarios.asked(row))] == []
+    assert [line for line, row in _lines_and_rows() if not line.startswith(scenarios.asked(row))] == []
+
+
+def test_scenarios_name_files_that_exist() -> None:
+    files = {path.name: path for path in (ROOT / "scenarios").rglob("*.yaml")}
+    named = [
+        f"{path.name}: {word}"
+        for path in files.values()
+        for word in re.findall(r"\b[a-z0-9-]+\.yaml", path.read_text(encoding="utf-8"))
+        if word not in files
+    ]
+    assert named == []
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.file in AGAIN], ids=lambda row: f"{row.file}: {row.what}")
@@ -38,8 +53,7 @@ def test_the_whole_page_is_what_fresh_runs_give() -> None:
 
 def test_every_row_lies_where_the_best_source_says() -> None:
     """A better source overrules the document; a claim that is missed says why."""
-    block = PAGE.split("<!-- begin: claims -->\n")[1].split("<!-- end: claims -->")[0].removeprefix(scenarios.HEAD)
-    for line, row in zip(block.splitlines(), ROWS, strict=True):
+    for line, row in _lines_and_rows():
         said = line.rsplit("|", 2)[1].strip()
         best = "source" if row.source is not None else "document"
         assert said.startswith("inside"), line

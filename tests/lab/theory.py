@@ -11,8 +11,11 @@ DETECTION, WAL = "test_engine_detection_against_theory.py", "test_engine_wal_aga
 SPLIT, POPULATION = "test_engine_split_brain_against_theory.py", "test_population_against_theory.py"
 ENTRIES, DISTRIBUTIONS = "test_entries_against_theory.py", "test_distributions_against_theory.py"
 ARCHIVE = "test_engine_archive_against_theory.py"
+CASCADE = "test_engine_archive_cascade_against_theory.py"
 PEOPLE = "test_engine_people_against_theory.py"
 FENCING = "test_engine_fencing_against_theory.py"
+SWITCHOVER_READERS = "test_engine_switchover_readers_against_theory.py"
+SWITCHOVER_FEEDS = "test_feeds_switchover_against_theory.py"
 LEASE_SWITCHOVER = "test_engine_lease_switchover_against_theory.py"
 RUNBOOK = "test_engine_runbook_against_theory.py"
 AVAILABILITY = "test_availability_against_theory.py"
@@ -57,6 +60,11 @@ FORMS = (
          "test_who_proceeds_without_a_confirmation_splits_as_often_as_the_device_is_dead"),
     Form("outage of a switchover under a lease", "the sum of its steps, drain to reconnection", "sum",
          LEASE_SWITCHOVER, "test_the_outage_is_the_sum_of_its_parts"),
+    Form("outage of readers of the primary in a switchover", "that of the writes less the drain", "sum",
+         SWITCHOVER_READERS, "test_readers_of_the_primary_are_out_from_its_shutdown_to_the_new_one"),
+    Form("changes sent again after a switchover", "rate · (T − s)² / 2T, copies every T, nothing written for s before",
+         "mean of max(0, U(0, T) − s)", SWITCHOVER_FEEDS,
+         "test_a_standby_copies_its_slot_no_more_once_the_primary_is_shut_down"),
     Form("busy resolver", "U(0, L), L the entry's life", "renewal theory, residual life", POPULATION,
          "test_a_busy_resolver_is_uniform_over_its_life_against_theory"),
     Form("idle resolver", "holds the entry with λT / (1 + λT), then U(0, T)", "alternating renewal process", POPULATION,
@@ -94,6 +102,9 @@ FORMS = (
          "test_a_surviving_archive_loses_up_to_its_timeout_and_one_upload"),
     Form("loss with an archive that is lost too", "U(0, archive_timeout) + upload + U(0, poll) + restore", "the same",
          ARCHIVE, "test_an_archive_lost_with_its_region_loses_what_was_not_restored"),
+    Form("loss behind two archives in a row", "U(0, archive_timeout) + 2 · (upload + U(0, poll) + restore)",
+         "archive_mode = always; archive_timeout ends segments on a primary alone", CASCADE,
+         "test_a_second_archive_adds_an_upload_a_poll_and_a_restore"),
     Form("archived segments that have queued", "⌊(time − U(0, poll)) / restore⌋ of them restored", "one by one",
          ARCHIVE, "test_segments_that_have_queued_are_restored_one_after_the_other"),
     Form("full segments", "U(0, segment / rate) + upload", "the same", ARCHIVE, "test_full_segments_end_early"),

@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from mrsim.instances import endpoint_seen_s
-from mrsim.population import Dimension, Population, seen_s
+from mrsim.population import Dimension, Population, moved_s, seen_s
 from mrsim.rng import Draws
 from mrsim.scenario.model import Scenario
 from mrsim.trace import AckSpan, Change, Span, StoreTrace, Trace
@@ -40,8 +40,13 @@ class Client:
     nodes: dict[str, list[tuple[float, float, str]]]
     cuts: list[float] = field(default_factory=list)
 
-    def region(self, at_s: float) -> str:
-        return [target for since, target in self.regions if since <= at_s][-1]
+    def region(self, at_s: float, *, reading: bool) -> str:
+        region = [target for since, target in self.regions if since <= at_s][-1]
+        edge = self.scenario.dns["shop"].edge
+        if edge is None or not (reading or edge.writes):
+            return region
+        tries = self.trace.tries.get("shop", {}).get((self.cohort, region), [Change(-np.inf, "")])
+        return [change.target for change in tries if change.at_s <= at_s][-1] or region
 
     def node(self, region: str, at_s: float) -> str:
         _, works, target = [entry for entry in self.nodes[region] if entry[0] <= at_s][-1]
@@ -55,13 +60,13 @@ class Client:
         return bool(region) and there and not self.error < share
 
     def reads(self, at_s: float) -> bool:
-        region, db = self.region(at_s), self.trace.stores["db"]
+        region, db = self.region(at_s, reading=True), self.trace.stores["db"]
         nodes = [n for n in db.reads if holds(self.trace.links.get((region, n)), at_s) and holds(db.reads[n], at_s)]
         return self.served_by(region, at_s, "front") and bool(nodes)
 
     def commits_in(self, at_s: float) -> AckSpan | None:
         """The span of commits that a write at that instant would fall into."""
-        region = self.region(at_s)
+        region = self.region(at_s, reading=False)
         node = self.node(region, at_s) if region else ""
         reached = bool(node) and holds(self.trace.links.get((region, node)), at_s)
         if not reached or not self.served_by(region, at_s, "api"):
@@ -82,7 +87,11 @@ def clients(scenario: Scenario, traces: list[Trace], draws: Draws) -> list[list[
             moves = real_changes(trace.answers["shop"][name])
             times = np.full((len(traces), len(moves) - 1), np.inf)
             times[index] = [change.at_s for change in moves[1:]]
-            seen = seen_s(phases, name, times, scenario.dns["shop"].ttl)[index]
+            record = scenario.dns["shop"]
+            if record.converges is not None:
+                seen = moved_s(phases, name, times, record.converges)[index]
+            else:
+                seen = seen_s(phases, name, times, record.ttl)[index]
             errors = phases.of_cohort(name, Dimension.ERROR)[index]
             instances = {}
             for region, answers in trace.stores["db"].endpoint.items():
@@ -122,6 +131,7 @@ def instants(client: Client) -> list[float]:
     trace, db = client.trace, client.trace.stores["db"]
     cuts = {0.0, trace.horizon_s, trace.fault_s, db.replicated_until_s}
     cuts |= {since for since, _ in client.regions} | {history.forked_at_s for history in db.histories}
+    cuts |= {change.at_s for ways in trace.tries.values() for changes in ways.values() for change in changes}
     cuts |= {t for entries in client.nodes.values() for seen, works, _ in entries for t in (seen, works)}
     groups = [*trace.front.values(), *trace.links.values(), *trace.serving.values(), *db.reads.values()]
     cuts |= {t for spans in groups for span in spans for t in (span.start_s, span.end_s)}

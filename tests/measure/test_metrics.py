@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from scipy import stats
 
 from mrsim.measure import Status, measure
+from mrsim.measure.chains import chain
 from mrsim.measure.latency import commit_wait_s
 from mrsim.measure.splitbrain import decided_s, dual_s
 from mrsim.metrics import METRICS
@@ -60,7 +62,7 @@ def split(start: float, end: float, **more: Any) -> Trace:
 
 def test_every_metric_has_its_column() -> None:
     names = {column.partition("{")[0] for column in measured([lost_west()]).values}
-    assert names >= {metric.name for metric in METRICS if not metric.needs}
+    assert names >= {metric.name for metric in METRICS if not metric.needs and metric.labels[0].name != "feed"}
 
 
 def test_a_trial_without_effect_says_so() -> None:
@@ -345,12 +347,23 @@ def test_redundancy_is_back_when_the_policy_is_met_again() -> None:
     assert value(measured([bare]), column) == pytest.approx(60.0)
 
 
+def test_time_without_redundancy_adds_up_over_a_failover_and_the_failback() -> None:
+    """From 200 s to 260 s, and from 900 s to 905 s; if none followed in between, one stretch."""
+    column = "time_without_redundancy_s{store=db}"
+    home = lost_west()
+    home.stores["db"].redundant = [Span(-INF, 100.0), Span(260.0, 900.0), Span(905.0, INF)]
+    home.stores["db"].histories.append(replace(home.stores["db"].histories[1], parent=1, began_s=900.0))
+    assert value(measured([home]), column) == pytest.approx(65.0)
+    home.stores["db"].redundant = [Span(-INF, 100.0), Span(905.0, INF)]
+    assert value(measured([home]), column) == pytest.approx(705.0)
+
+
 def test_the_latency_of_a_write_is_the_sum_of_its_ways() -> None:
     """Last mile 20 ms, 80 ms between the regions, mean local flush 0.55 ms, mean remote flush 1.35 ms.
 
     Service and database in one region are 0.5 ms apart, as in the engine; the service in the east writes to the west.
     """
-    column = "write_latency_s{{service=api,from={}}}".format
+    column = "write_latency_s{{service=api,from={},writes=mean,when=before}}".format
     plain = measured([trace(store())])
     assert value(plain, column("west-users")) == pytest.approx(0.020 + 0.0005 + 0.00055)
     assert value(plain, column("east-users")) == pytest.approx(0.020 + 0.080 + 0.00055)
@@ -375,3 +388,11 @@ def test_any_waits_for_the_fastest_and_first_for_its_first(rule: str, wait_s: fl
     commit = f"{{{rule}, of: [east, south], level: on, when_short: block}}"
     model = loads(text.format(commit=commit, reconnect="2s", bursts="", more_clients="", budgets=""))
     assert commit_wait_s(model, model.stores["db"], "west") == pytest.approx(wait_s + 0.00135 + 0.00055)
+
+
+def test_a_chain_of_causes_is_followed_to_its_root_however_long() -> None:
+    """A command that is sent again every second for an hour is one chain; what came before its root is detection."""
+    events = [event(100.0, "fault-starts")] + [event(101.0 + i, "fence-sent", i, "fencing") for i in range(3600)]
+    links = chain(events, len(events) - 1)
+    assert links[0] == (-INF, PHASES.index("detection"))
+    assert len(links) == len(events)

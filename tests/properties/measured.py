@@ -30,6 +30,8 @@ def check_measured(scenario: Scenario, traces: list[Trace], seed: int) -> None:
     check_readings(scenario, traces, found)
     check_states(scenario, found)
     check_batches(scenario, found)
+    check_latency(scenario, found)
+    check_feeds(scenario, traces, found)
     ways = [(service, op) for service in scenario.services for op in ("read", "write")]
     ways = [(service, op) for service, op in ways if op == "write" or scenario.services[service].reads]
     check_phases(found, ways)
@@ -58,6 +60,21 @@ def check_ledger(traces: list[Trace], found: Measures) -> None:
     decided = np.array([trace.stores["db"].decided for trace in traces])
     assert np.all(known[decided])
     assert np.all(count["pending_writes"][decided] == 0)
+
+
+def check_latency(scenario: Scenario, found: Measures) -> None:
+    """No write is faster than light and a flush; quantiles do not fall; a cohort has all of them or none."""
+    for service in (name for name, body in scenario.services.items() if body.writes):
+        least_s = 0.0 if scenario.services[service].is_worker else scenario.network.last_mile_s
+        for cohort in ("all", *scenario.clients):
+            for when in ("before", "after"):
+                column = f"write_latency_s{{{{service={service},from={cohort},writes={{}},when={when}}}}}".format
+                mean, median, tail = (found.values[column(writes)] for writes in ("mean", "50%", "99%"))
+                known = ~np.isnan(mean)
+                assert np.all((least_s < median)[known] & (median <= tail)[known] & (mean > least_s)[known])
+                np.testing.assert_array_equal(known, ~np.isnan(median) & ~np.isnan(tail))
+                status = found.status[column("mean")]
+                np.testing.assert_array_equal(known, status == Status.OBSERVED)
 
 
 def check_outcomes(scenario: Scenario, found: Measures) -> None:
@@ -149,6 +166,34 @@ def check_batches(scenario: Scenario, found: Measures) -> None:
     assert np.all(missed + late <= due)
     assert np.all(doubled <= due)
     assert rule.catches_up or not late.any()
+
+
+def check_feeds(scenario: Scenario, traces: list[Trace], found: Measures) -> None:
+    """A consumer holds of what is gone no more than is; who is complete has skipped nothing."""
+    gone = sum(found.values[f"{name}{{store=db}}"] for name in ("lost_writes", "divergent_writes", "in_doubt_gone"))
+    there = found.values["kept_writes{store=db}"] + found.values["in_doubt_survived{store=db}"]
+    for feed in scenario.feeds:
+        labels = f"{{feed={feed}}}"
+        skipped, phantom, repeated = (
+            found.values[f"{name}_changes{labels}"] for name in ("skipped", "phantom", "repeated")
+        )
+        for column in (skipped, phantom, repeated):
+            assert np.all(column >= 0)
+            np.testing.assert_array_equal(column, np.floor(column))
+        assert np.all(phantom <= gone)
+        assert np.all(skipped <= there)
+        lag, longest = found.values[f"feed_lag_s{labels}"], found.values[f"longest_feed_lag_s{labels}"]
+        assert np.all((lag >= 0) & (longest >= lag))
+        done = np.isin(found.status[f"feed_recovery_s{labels}"], (Status.OBSERVED, Status.NO_EFFECT))
+        assert not skipped[done].any()
+        waits = np.array([trace.feeds[feed].waiting for trace in traces])
+        assert not np.any(waits & done)
+        for trace in traces:
+            delivered = trace.feeds[feed].delivered
+            assert all(one.from_s <= one.to_s for one in delivered)
+            assert not any(one.open for one in delivered[:-1])
+            complete = trace.feeds[feed].complete
+            assert all(a.end_s <= b.start_s for a, b in pairwise(complete))
 
 
 def check_phases(found: Measures, ways: list[tuple[str, str]]) -> None:

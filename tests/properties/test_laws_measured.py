@@ -17,7 +17,7 @@ from mrsim.scenario.model import Scenario
 from mrsim.sim.run import Simulator
 from mrsim.trace import Trace
 from tests.properties.measured import check_measured
-from tests.strategies import Data, leases, read, scenario_data
+from tests.strategies import Data, leases, read, scenario_data, site_leases
 
 TRIALS = 3
 
@@ -63,13 +63,27 @@ def test_nothing_is_lost_that_every_candidate_has_flushed(data: Data, kind: str,
     standbys = [item if isinstance(item, str) else item["region"] for item in store["standbys"]]
     assume(standbys)
     store["standbys"] = standbys
+    if any(item.endswith("-b") and item[:-1] != store["primary"][:-1] for item in standbys):
+        # What streams through the leader of its region is waited for by nobody.
+        store.pop("in_region", None)
+        if "failover" not in store:
+            data["faults"] = [fault for fault in data["faults"] if fault["kind"] != "switchover"]
     store.pop("archive", None)
     store.pop("snapshots", None)
     store.pop("objects", None)
     store.get("failover", {}).get("promote", {}).pop("order", None)
     store["commit"] = {kind: len(standbys), "of": standbys, "level": "on", "when_short": "block"}
+    store.get("in_region", {}).pop("quorum", None)
     _, found = run(read(data), seed)
     np.testing.assert_array_equal(absent(found), 0)
+
+
+def no_two_acknowledge(traces: list[Trace]) -> None:
+    for trace in traces:
+        spans = [(name, span) for name, spans in trace.stores["db"].acks.items() for span in spans]
+        for one, a in spans:
+            for other, b in spans:
+                assert one >= other or min(a.acked_until_s, b.acked_until_s) <= max(a.start_s, b.start_s)
 
 
 @settings(max_examples=150)
@@ -88,11 +102,25 @@ def test_a_lease_that_its_holder_keeps_allows_no_second_writer(data: Data, lease
         "old_primary": {"on_return": "rejoins", "starts_after": "10s", "rebuild": "1min"},
     }
     traces, found = run(read(data), seed)
-    for trace in traces:
-        spans = [(name, span) for name, spans in trace.stores["db"].acks.items() for span in spans]
-        for one, a in spans:
-            for other, b in spans:
-                assert one >= other or min(a.acked_until_s, b.acked_until_s) <= max(a.start_s, b.start_s)
+    no_two_acknowledge(traces)
+    np.testing.assert_array_equal(found.values["split_brain_episodes{store=db}"], 0)
+
+
+@settings(max_examples=100)
+@given(scenario_data(), site_leases(), st.integers(0, 2**32))
+def test_a_lease_inside_a_region_allows_no_second_writer_there(data: Data, lease: Data, seed: int) -> None:
+    """Law 4b where nobody promotes anything elsewhere."""
+    store = data["stores"]["db"]
+    assume("in_region" in store)
+    if store.pop("failover", None) is not None:
+        store["endpoint"]["moved_by"] = "gitops" if "managed_by" in store["endpoint"] else "controller"
+    assume(all(record.get("edited", {}).get("when") != "promoted" for record in data["dns"].values()))
+    store["in_region"] = {"decide": lease | {"watchdog": "5s"}}
+    if "scaled_down" in data["services"]["orders"]:
+        data["services"]["orders"]["scaled_down"]["starts_when"] = "front-down"
+    data["faults"] = [fault for fault in data["faults"] if fault["kind"] != "switchover"]
+    traces, found = run(read(data), seed)
+    no_two_acknowledge(traces)
     np.testing.assert_array_equal(found.values["split_brain_episodes{store=db}"], 0)
 
 

@@ -12,16 +12,17 @@ from scipy import stats
 from mrsim.errors import ScenarioError
 from mrsim.scenario.loader import loads
 from mrsim.scenario.stores import Archive
-from mrsim.sim.archive import Restored, Segments
+from mrsim.sim.restoring import Restored
 from mrsim.sim.run import Simulator
+from mrsim.sim.shipping import Segments
 from mrsim.sim.wal import Written
 from mrsim.trace import INF, Trace
 
 ALPHA = 1e-5
-TRIALS = 4000
+TRIALS = 1000
 TEXT = """\
 name: archived
-horizon: 4h
+horizon: 2h
 regions: [us-east, eu-west, ap-southeast]
 network: {{rtt: aws-2026}}
 stores:
@@ -36,9 +37,9 @@ faults: [{{kind: region-loss, region: us-east, at: random, lasts: permanent, con
 """
 
 
-def _traces(place: str, commits: str, upload: str = "3s", restore: str = "1s") -> list[Trace]:
+def _traces(place: str, commits: str, upload: str = "3s", restore: str = "1s", trials: int = TRIALS) -> list[Trace]:
     text = TEXT.format(place=place, commits=commits, upload=upload, restore=restore)
-    return Simulator(loads(text)).run_chunk(17, 0, TRIALS)
+    return Simulator(loads(text)).run_chunk(17, 0, trials)
 
 
 def _losses(traces: list[Trace]) -> np.ndarray:
@@ -51,30 +52,39 @@ def _losses(traces: list[Trace]) -> np.ndarray:
     return np.array(losses)
 
 
+def _are_uniform(losses: np.ndarray, low: float, width: float) -> None:
+    """Hold losses to a uniform law: none beyond its ends, and spread over it."""
+    assert losses.min() >= low - 1e-6
+    assert losses.max() <= low + width + 1e-6
+    assert stats.kstest(losses, stats.uniform(low, width).cdf).pvalue > ALPHA
+
+
 def test_a_surviving_archive_loses_up_to_its_timeout_and_one_upload() -> None:
     """U(0, timeout) + upload: what was written since the last segment ended that has landed."""
     losses = _losses(_traces("eu-west", "1/s"))
-    assert stats.kstest(losses, stats.uniform(3.0, 300.0).cdf).pvalue > ALPHA
+    _are_uniform(losses, 3.0, 300.0)
 
 
 def test_full_segments_end_early() -> None:
     """16 MiB at 1 MB/s fill in 16.8 s: U(0, 16.8 s) + upload."""
     fill_s = 16 * 2**20 / 1e6
     losses = _losses(_traces("eu-west", "500/s"))
-    assert stats.kstest(losses, stats.uniform(3.0, fill_s).cdf).pvalue > ALPHA
+    _are_uniform(losses, 3.0, fill_s)
 
 
 def test_an_archive_lost_with_its_region_loses_what_was_not_restored() -> None:
     """The standby holds what it fetched: U(0, timeout) + upload + U(0, poll) + restore."""
     losses = _losses(_traces("us-east", "1/s"))
     cycle, poll = np.random.default_rng(5).uniform(0.0, [[300.0], [5.0]], (2, 400_000))
+    assert losses.min() >= 3.0 + 1.0
+    assert losses.max() <= 300.0 + 3.0 + 5.0 + 1.0
     assert stats.ks_2samp(losses, cycle + 3.0 + poll + 1.0).pvalue > ALPHA
 
 
 def test_an_upload_slower_than_its_segments_queues() -> None:
     """Uploads of 20 s for segments of 16.8 s: the queue grows by a segment's 19 % all along, and so does the loss."""
     fill_s = 16 * 2**20 / 1e6
-    traces = _traces("eu-west", "500/s", upload="20s")
+    traces = _traces("eu-west", "500/s", upload="20s", trials=300)
     losses = _losses(traces)
     began = np.array([trace.fault_s for trace in traces])
     slope = stats.linregress(began, losses).slope
@@ -111,7 +121,7 @@ def test_a_cut_way_into_the_archive_queues_segments() -> None:
     text = TEXT.format(place="ap-southeast", commits="1/s", upload="3s", restore="1s")
     model = loads(text[: text.index("faults:")] + CUT)
     losses = _losses(Simulator(model).run_chunk(17, 0, TRIALS))
-    assert stats.kstest(losses - (1700.7 - 600.3), stats.uniform(3.0, 300.0).cdf).pvalue > ALPHA
+    _are_uniform(losses - (1700.7 - 600.3), 3.0, 300.0)
 
 
 TWICE = """\
@@ -217,9 +227,10 @@ def test_a_promotion_waits_for_the_rest_of_what_has_landed(at_s: float, takes_s:
             "there is no archive",
         ),
         ("{region: eu-west, via: archive}", "eu-west", "nobody restores from the archive"),
-        ("via: archive}", "via: archive, source: us-east}", "streams from nobody"),
         ("    archive:", "    commit: {any: 1, of: [eu-west]}\n    archive:", "acknowledges nothing"),
         ("place: eu-west", "place: eu-wset", "unknown place 'eu-wset'"),
+        ("timeout: 5min", "timeout: 5ms", "end every 5ms, and servers count whole seconds"),
+        ("timeout: 5min", "segment: 16KB", "no server writes segments of 16KB"),
         ("via: archive}]", "via: archive}, {region: ap-southeast, source: eu-west}]", "streaming on from there"),
     ],
 )

@@ -15,6 +15,7 @@ from mrsim.sim.nodes import Node
 from mrsim.sim.run import Simulator
 from mrsim.sim.wal import Fluid, Load
 from mrsim.trace import INF, Trace
+from tests.happened import when
 
 WRITTEN = 200 * 2000.0
 LINE = 5 * 125e3
@@ -23,10 +24,6 @@ CUT_S = 61.3
 
 def _trace(text: str, seed: int = 42) -> Trace:
     return Simulator(loads(text)).run_chunk(seed, 0, 1)[0]
-
-
-def _event_s(trace: Trace, kind: str, subject: str = "") -> float:
-    return next(event.at_s for event in trace.events if event.kind == kind and subject in event.subject)
 
 
 # After a promotion ---------------------------------------------------------------------------------------------------
@@ -61,7 +58,7 @@ def test_a_standby_pointed_at_the_new_primary_first_receives_what_it_lacks(cut_s
     assert [history.node for history in histories] == ["db@us-east", "db@eu-west", "db@ap-southeast"]
     held_s, fork_s = CUT_S - 0.1, histories[1].forked_at_s
     assert fork_s == pytest.approx(first_s - 0.035, abs=1e-6)
-    attached_s = _event_s(trace, "standby-attached", "ap-southeast")
+    attached_s = when(trace, "standby-attached", "db@ap-southeast")
     served = LINE * (first_s + second_s - 0.08 - attached_s)
     before = WRITTEN * (fork_s - held_s)
     if served <= before:
@@ -95,7 +92,7 @@ faults:
 
 def test_what_was_not_written_need_not_be_caught_up_with() -> None:
     """In an hour of blocked commits only what waits is written: less than a second later the standby is level again."""
-    resumed_s = _event_s(_trace(BLOCKED.replace("AFTER", "7000")), "stream-resumed")
+    resumed_s = when(_trace(BLOCKED.replace("AFTER", "7000")), "stream-resumed")
     trace = _trace(BLOCKED.replace("AFTER", f"{resumed_s + 1.5:.6f}"))
     (_, history) = trace.stores["db"].histories
     assert history.forked_at_s == pytest.approx(resumed_s + 1.5 - 0.035, abs=1e-5)

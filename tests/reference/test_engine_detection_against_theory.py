@@ -14,8 +14,8 @@ from scipy import stats
 
 from mrsim.rng import Draws
 from mrsim.scenario.loader import loads
-from mrsim.sim.build import needed_down
 from mrsim.sim.health import Outcome, ProberGroup, Timing
+from mrsim.sim.records import needed_down
 from mrsim.sim.run import Simulator
 from mrsim.sim.world import FAULT, Sampler, World
 from mrsim.trace import INF

@@ -12,6 +12,7 @@ from mrsim.scenario.loader import loads
 from mrsim.sim.run import Simulator
 from mrsim.study.run import run
 from mrsim.trace import Trace
+from tests.happened import kinds, when
 
 ALPHA = 1e-5
 TEXT = """
@@ -56,14 +57,6 @@ def traces(changes: dict[str, Any], trials: int = 1000) -> list[Trace]:
     return Simulator(loads(TEXT).with_({FENCE + key: value for key, value in changes.items()})).run_chunk(4, 0, trials)
 
 
-def count(trace: Trace, kind: str) -> int:
-    return sum(event.kind == kind for event in trace.events)
-
-
-def when(trace: Trace, kind: str) -> float:
-    return next(event.at_s for event in trace.events if event.kind == kind)
-
-
 def split(changes: dict[str, Any], trials: int = 1000) -> int:
     scenario = loads(TEXT).with_({FENCE + key: value for key, value in changes.items()})
     return int(run(scenario, trials=trials, seed=4, workers=1).trials["split_brain{store=db}"].sum())
@@ -72,7 +65,7 @@ def split(changes: dict[str, Any], trials: int = 1000) -> int:
 def test_the_tries_until_one_is_not_refused_are_geometric() -> None:
     """Blocked until it is confirmed; a refusal is heard after a round trip, and every third is followed by a minute."""
     found = traces({"fails": "40%", "if_unconfirmed.then": "block"})
-    tries = np.array([1 + count(trace, "fence-unconfirmed") for trace in found])
+    tries = np.array([1 + kinds(trace).count("fence-unconfirmed") for trace in found])
     most = 6
     seen = np.bincount(np.minimum(tries, most), minlength=most + 1)[1:]
     expected = len(tries) * np.array([*(0.6 * 0.4**k for k in range(most - 1)), 0.4 ** (most - 1)])
@@ -85,7 +78,7 @@ def test_the_tries_until_one_is_not_refused_are_geometric() -> None:
 
 def test_each_try_of_a_dead_device_costs_the_whole_timeout_and_none_is_confirmed() -> None:
     for trace in traces({"dead": "100%"}, 50):
-        assert count(trace, "fence-confirmed") == count(trace, "fenced") == 0
+        assert kinds(trace).count("fence-confirmed") == kinds(trace).count("fenced") == 0
         assert when(trace, "promotion-commanded") - when(trace, "decided") == pytest.approx(3 * 20.0)
 
 
@@ -108,7 +101,7 @@ def test_who_proceeds_after_refusals_splits_as_often_as_all_three_were_refused()
 )
 def test_no_split_where_a_promotion_waits_for_the_confirmation(changes: dict[str, Any], *, promoted: bool) -> None:
     assert split(changes, 200) == 0
-    assert {count(trace, "promoted") for trace in traces(changes, 200)} == {int(promoted)}
+    assert {kinds(trace).count("promoted") for trace in traces(changes, 200)} == {int(promoted)}
 
 
 def test_a_person_who_overrides_a_dead_device_splits_too() -> None:

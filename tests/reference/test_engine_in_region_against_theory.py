@@ -12,7 +12,8 @@ from mrsim.scenario.loader import loads
 from mrsim.scenario.model import Scenario
 from mrsim.sim.run import Simulator
 from mrsim.study.run import run
-from mrsim.trace import INF, Trace
+from mrsim.trace import Trace
+from tests.happened import when
 
 ALPHA = 1e-5
 TRIALS = 1500
@@ -57,8 +58,7 @@ def traces(changes: dict[str, Any], trials: int = 40, seed: int = 5) -> list[Tra
 
 def first(trace: Trace, kind: str, subject: str = "") -> float:
     """Return when the first such event was, after the fault; infinite if there was none."""
-    times = [e.at_s for e in trace.events if e.kind == kind and e.subject.startswith(subject)]
-    return min(times, default=INF) - trace.fault_s
+    return when(trace, kind, subject) - trace.fault_s
 
 
 NODE_LOSS = {"faults[0]": {"kind": "node-loss", "store": "db", "region": "a", "at": "1000.37s"}}

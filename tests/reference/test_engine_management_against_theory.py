@@ -16,6 +16,7 @@ from mrsim.scenario.model import Scenario
 from mrsim.sim.run import Simulator
 from mrsim.study.run import run
 from mrsim.trace import INF, Trace
+from tests.happened import events, when
 
 ALPHA = 1e-5
 TEXT = """
@@ -66,10 +67,6 @@ def measured(changes: dict[str, Any] | None = None, trials: int = 20) -> tuple[l
     asked = scenario(changes)
     found = Simulator(asked).run_chunk(4, 0, trials)
     return found, measure(asked, Population(asked), found, Draws(4, 0, trials))
-
-
-def when(trace: Trace, kind: str, subject: str = "") -> float:
-    return next((e.at_s for e in trace.events if e.kind == kind and subject in ("", e.subject)), INF)
 
 
 def rto(values: Measures, service: str) -> Any:
@@ -165,7 +162,7 @@ def test_the_first_copy_that_answers_takes_over() -> None:
     also = {"kind": "region-loss", "region": "us-west", "connections": "hang", "in_flight": "lost"}
     changes = {f"{PLANE}.mirrored_in": ["us-west", "eu-west"], "faults[1]": also | {"at": "1200.37s", "lasts": "20min"}}
     for trace in traces(changes, 10):
-        event = next(e for e in trace.events if e.kind == "management-moved")
+        event = events(trace, "management-moved")[0]
         assert "eu-west" in event.note
 
 
@@ -173,7 +170,7 @@ def test_a_copy_that_is_lost_in_turn_is_replaced() -> None:
     also = {"kind": "region-loss", "region": "us-west", "connections": "hang", "in_flight": "lost"}
     changes = {f"{PLANE}.mirrored_in": ["us-west", "eu-west"], "faults[1]": also | {"at": "3000.37s", "lasts": "2h"}}
     for trace in traces(changes, 10):
-        first, second = (e for e in trace.events if e.kind == "management-moved")
+        first, second = events(trace, "management-moved")
         assert ("us-west" in first.note, "eu-west" in second.note) == (True, True)
         assert 400.0 <= second.at_s - 3000.37 <= 500.0
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from mrsim.scenario.loader import loads
-from mrsim.sim.network import SEGMENT_BYTES, tcp_bytes_per_s
 from mrsim.sim.run import Simulator
+from mrsim.sim.tcp import SEGMENT_BYTES, tcp_bytes_per_s
 from mrsim.trace import Event, Trace
 
 SYSTEM = """

@@ -11,6 +11,7 @@ from scipy import stats
 from mrsim.scenario.loader import loads
 from mrsim.sim.run import Simulator
 from mrsim.trace import Trace
+from tests.happened import events, when
 
 ALPHA = 1e-5
 MIN_S, HOUR_S = 60.0, 3600.0
@@ -57,17 +58,13 @@ def traces(hours: str, changes: dict[str, Any] | None = None, trials: int = 1000
     return Simulator(loads(TEXT.replace("HOURS", hours.strip("\n"))).with_(changes or {})).run_chunk(8, 0, trials)
 
 
-def when(trace: Trace, kind: str) -> float:
-    return next(event.at_s for event in trace.events if event.kind == kind)
-
-
 def span(trace: Trace, start: str, end: str) -> float:
     return when(trace, end) - when(trace, start)
 
 
 def time_of_day(trace: Trace) -> float:
     """Return the time of day of the page in hours, from what the trace says."""
-    note = next(event.note for event in trace.events if event.kind == "paged")
+    note = events(trace, "paged")[0].note
     hours, minutes = note.split(", ")[1].split(":")
     return int(hours) + int(minutes) / 60.0
 
@@ -103,7 +100,7 @@ def test_who_answers_is_a_mixture_over_the_day_and_the_first_of_two() -> None:
 def test_each_step_goes_by_the_shift_at_its_own_instant() -> None:
     """The assessment takes 3 min at night and 1 min otherwise: by when somebody had answered, not by the page."""
     for trace in traces(SHIFTS + SECOND, trials=300):
-        note = next(event.note for event in trace.events if event.kind == "acknowledged")
+        note = events(trace, "acknowledged")[0].note
         assert span(trace, "acknowledged", "decided") == pytest.approx(180.0 if note.endswith("night") else 60.0)
 
 

@@ -14,6 +14,7 @@ from mrsim.scenario.loader import loads
 from mrsim.sim.run import Simulator
 from mrsim.sim.runbook import chance_of_failure
 from mrsim.trace import Trace
+from tests.happened import events, when
 
 ALPHA = 1e-5
 Z = stats.norm.isf(ALPHA / 2)
@@ -62,12 +63,8 @@ def plain() -> list[Trace]:
     return traces(trials=2000)
 
 
-def when(trace: Trace, kind: str) -> float:
-    return next(event.at_s for event in trace.events if event.kind == kind)
-
-
 def failures(trace: Trace) -> int:
-    return sum(event.kind == "step-failed" for event in trace.events)
+    return len(events(trace, "step-failed"))
 
 
 def worked_s(trace: Trace) -> float:

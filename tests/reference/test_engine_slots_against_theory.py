@@ -9,7 +9,8 @@ import pytest
 from mrsim.errors import ScenarioError
 from mrsim.scenario.loader import loads
 from mrsim.sim.run import Simulator
-from mrsim.trace import Event, Trace
+from mrsim.trace import Trace
+from tests.happened import events
 
 TEXT = """
 name: slots
@@ -44,10 +45,6 @@ FULL_S = CUT_S - ONE_WAY_S + 20e9 / RATE
 
 def one(changes: dict[str, Any] | None = None, text: str = TEXT) -> Trace:
     return Simulator(loads(text).with_(changes or {})).run_chunk(2, 0, 1)[0]
-
-
-def events(trace: Trace, kind: str) -> list[Event]:
-    return [event for event in trace.events if event.kind == kind]
 
 
 def test_the_disk_is_full_after_its_room_at_the_rate_of_wal() -> None:

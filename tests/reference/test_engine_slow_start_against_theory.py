@@ -6,7 +6,7 @@ import pytest
 
 from mrsim.scenario.loader import loads
 from mrsim.sim.run import Simulator
-from mrsim.sim.wal import SEGMENT_BYTES, slow_start_s
+from mrsim.sim.tcp import SEGMENT_BYTES, slow_start_s
 from mrsim.trace import INF
 
 

@@ -12,6 +12,7 @@ from mrsim.scenario.loader import loads
 from mrsim.sim.run import Simulator
 from mrsim.sim.wal import Load
 from mrsim.trace import AckSpan, Trace
+from tests.happened import events, kinds, only, when
 
 WRITTEN = 200 * 2000.0
 NEAR_S, FAR_S = 0.035, 0.1
@@ -44,10 +45,6 @@ def _traces(rule: str, faults: str, count: int = 1) -> list[Trace]:
     return Simulator(loads(SCENARIO.replace("RULE", rule) + faults)).run_chunk(42, 0, count)
 
 
-def _event_s(trace: Trace, kind: str, subject: str = "") -> float:
-    return next(event.at_s for event in trace.events if event.kind == kind and subject in event.subject)
-
-
 def _spans(trace: Trace) -> list[AckSpan]:
     return trace.stores["db"].acks["db@us-east"]
 
@@ -63,7 +60,7 @@ def test_a_standby_that_catches_up_answers_for_nothing(rule: str, stalls_s: floa
     """Half an hour behind, the near one needs W·D / (B − W) to be level; until then the far one answers."""
     text = STALL + LOSS.replace("LOSS", "7000.5")
     (trace,) = _traces(f"{{{rule}: 1, of: [eu-west, ap-southeast]}}", text)
-    resumed_s, level_s = _event_s(trace, "stream-resumed", "eu-west"), _event_s(trace, "standby-caught-up", "eu-west")
+    resumed_s, level_s = when(trace, "stream-resumed", "db@eu-west"), when(trace, "standby-caught-up", "db@eu-west")
     executed = resumed_s - (300.37 - NEAR_S)
     if stalls_s:
         # While the first member was silent, nothing was written but what 100 connections hold.
@@ -93,7 +90,7 @@ def test_a_first_member_whose_connection_survives_is_waited_for_until_it_is_leve
     """
     cut = "  - {kind: partition, between: us-east, and: eu-west, at: 300.37s, lasts: 5s, in_flight: lost}\n"
     for trace in _traces("{first: 1, of: [eu-west, ap-southeast]}", cut, 20):
-        resumed_s = _event_s(trace, "stream-resumed", "eu-west")
+        resumed_s = when(trace, "stream-resumed", "db@eu-west")
         before, after = _spans(trace)
         lacking = before.end_s - (300.37 - NEAR_S)
         assert after.start_s == pytest.approx(resumed_s + WRITTEN * lacking / LINE, abs=1e-6)
@@ -103,7 +100,7 @@ def test_a_first_member_whose_connection_survives_is_waited_for_until_it_is_leve
 def test_nobody_waits_for_a_standby_whose_new_connection_catches_up(rule: str) -> None:
     """A required standby alone: commits stay blocked until it is level, which takes what 100 connections hold."""
     for trace in _traces(f"{{{rule}: 1, of: [eu-west]}}", STALL, 5):
-        resumed_s, level_s = _event_s(trace, "stream-resumed"), _event_s(trace, "standby-caught-up")
+        resumed_s, level_s = when(trace, "stream-resumed"), when(trace, "standby-caught-up")
         before, after = _spans(trace)
         assert after.start_s == level_s
         assert level_s - resumed_s == pytest.approx(WRITTEN * (before.end_s - 300.37 + NEAR_S) / LINE, abs=1e-6)
@@ -150,15 +147,15 @@ def test_a_standby_promoted_elsewhere_leaves_a_connection_behind(whole: bool) ->
     rule = "{any: 1, of: [eu-west], when_short: degrade}"
     (trace,) = _traces(rule, AWAY.replace("OTHERS", others))
     before, after, *_ = _spans(trace)
-    promoted = next(event for event in trace.events if event.kind == "promotion-commanded")
+    promoted = only(trace, "promotion-commanded")
     assert promoted.subject == "db@eu-west"
     if whole:
-        assert _event_s(trace, "standby-dropped", "eu-west") == after.start_s
+        assert when(trace, "standby-dropped", "db@eu-west") == after.start_s
         arrived_s = after.start_s - NEAR_S
         assert before.acked_until_s == pytest.approx(arrived_s - 2 * NEAR_S - FLUSHES_S, abs=1e-6)
         assert arrived_s == pytest.approx(promoted.at_s, abs=0.2)
     else:
-        assert _event_s(trace, "promoted") < 360.0
+        assert when(trace, "promoted") < 360.0
         assert after.start_s == pytest.approx(300.37 + 60.0, abs=1e-6)
     assert all(one.end_s <= other.start_s for one, other in pairwise(_spans(trace)))
 
@@ -242,8 +239,8 @@ def test_a_lag_gate_sees_how_far_the_primary_was_and_not_when_the_standby_stoppe
     text = (SCENARIO + stall + away + LOSS.replace("LOSS", "2000.5")).replace("RULE", "async")
     text = text.replace("decide: automatic", f"decide: {{by: automatic, max_lag: {gate_s}s}}")
     for trace in Simulator(loads(text)).run_chunk(42, 0, 20):
-        assert any(event.kind == "promoted" for event in trace.events) == passes
-        told = [event.note for event in trace.events if event.kind == "no-candidate"]
+        assert ("promoted" in kinds(trace)) == passes
+        told = [event.note for event in events(trace, "no-candidate")]
         assert bool(told) != passes
 
 
@@ -259,7 +256,7 @@ def test_a_report_is_up_to_ten_seconds_old_when_a_lag_gate_is_asked() -> None:
     text = text.replace("decide: automatic", f"decide: {{by: automatic, max_lag: {4.0 + NEAR_S}s}}")
     text = text.replace("order: [eu-west, ap-southeast]", "order: [eu-west]")
     found = Simulator(loads(text)).run_chunk(42, 0, 600)
-    passed = sum(any(event.kind == "promoted" for event in trace.events) for trace in found)
+    passed = sum("promoted" in kinds(trace) for trace in found)
     assert stats.binomtest(passed, len(found), 0.7).pvalue > 1e-5
 
 
@@ -269,7 +266,7 @@ def test_a_report_is_up_to_ten_seconds_old_when_a_lag_gate_is_asked() -> None:
 def test_the_trace_says_why_commits_wait() -> None:
     cut = "  - {kind: partition, between: us-east, and: eu-west, at: 300.37s, lasts: 10min, in_flight: lost}\n"
     (trace,) = _traces("{any: 1, of: [eu-west]}", cut)
-    (event,) = [event for event in trace.events if event.kind == "commits-blocked"]
+    event = only(trace, "commits-blocked")
     assert (event.at_s, event.subject, event.note) == (300.37, "db@us-east", "0 of 1 synchronous standbys answer")
 
 
@@ -277,6 +274,6 @@ def test_a_promoted_primary_says_why_it_cannot_commit() -> None:
     """Two regions with a synchronous standby: after the failover nobody is left to answer."""
     text = SCENARIO.replace("RULE", "{any: 1, of: [eu-west]}").replace("[eu-west, ap-southeast]", "[eu-west]")
     (trace,) = Simulator(loads(text + LOSS.replace("LOSS", "300.37"))).run_chunk(42, 0, 1)
-    (event,) = [event for event in trace.events if event.kind == "commits-blocked"]
-    assert (event.at_s, event.subject) == (_event_s(trace, "promoted"), "db@eu-west")
+    event = only(trace, "commits-blocked")
+    assert (event.at_s, event.subject) == (when(trace, "promoted"), "db@eu-west")
     assert event.note == "0 of 1 synchronous standbys answer"

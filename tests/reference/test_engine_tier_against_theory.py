@@ -13,7 +13,8 @@ from mrsim.scenario.loader import loads
 from mrsim.scenario.model import Scenario
 from mrsim.sim.run import Simulator
 from mrsim.study.run import run
-from mrsim.trace import INF, Trace
+from mrsim.trace import Trace
+from tests.happened import events, when
 
 ALPHA = 1e-5
 TEXT = """
@@ -57,10 +58,6 @@ def scenario(changes: dict[str, Any] | None = None) -> Scenario:
 
 def traces(changes: dict[str, Any] | None = None, trials: int = 20) -> list[Trace]:
     return Simulator(scenario(changes)).run_chunk(4, 0, trials)
-
-
-def when(trace: Trace, kind: str, subject: str = "") -> float:
-    return next((e.at_s for e in trace.events if e.kind == kind and subject in ("", e.subject)), INF)
 
 
 def served_from(trace: Trace, region: str = "us-west") -> list[float]:
@@ -158,7 +155,7 @@ def test_an_order_waits_for_a_way() -> None:
         decided, ordered = when(trace, "decided"), when(trace, "start-ordered")
         assert decided < 1200.0
         assert ordered == pytest.approx(4600.0, abs=0.1)
-        assert trace.events[next(e.cause for e in trace.events if e.kind == "start-ordered")].kind == "fault-ends"
+        assert trace.events[events(trace, "start-ordered")[0].cause].kind == "fault-ends"
 
 
 def test_a_region_that_is_lost_while_it_starts_begins_anew() -> None:
@@ -170,7 +167,7 @@ def test_a_region_that_is_lost_while_it_starts_begins_anew() -> None:
         (began,) = served_from(trace)
         stages = began - 1830.11
         assert 59.0 <= stages <= 207.0
-        scheduled = [e.at_s for e in trace.events if e.kind == "scheduled"]
+        scheduled = [event.at_s for event in events(trace, "scheduled")]
         assert scheduled[-1] > 1830.11
 
 

@@ -14,15 +14,8 @@ from mrsim.scenario.loader import loads
 from mrsim.scenario.stores import CommitRule, Wal
 from mrsim.sim.commit import Member, acknowledge
 from mrsim.sim.run import Simulator
-from mrsim.sim.wal import (
-    JIFFY_S,
-    Fluid,
-    Load,
-    Stream,
-    fires_s,
-    next_connection_s,
-    next_retransmission_s,
-)
+from mrsim.sim.tcp import JIFFY_S, fires_s, next_connection_s, next_retransmission_s
+from mrsim.sim.wal import Fluid, Load, Pace, Stream
 from mrsim.trace import INF, Trace
 
 ALPHA = 1e-5
@@ -252,7 +245,7 @@ def test_stream_through_cuts(load: Load, width: float, apply: float, latency_s: 
     """Received = what a line has served one latency ago, with a line of width 0 while cut."""
     start_s = load.empty_at_s
     bandwidth, apply_rate = width * load.peak_bytes_per_s, apply * load.peak_bytes_per_s
-    stream = Stream(load, bandwidth, apply_rate, latency_s, start_s)
+    stream = Stream(load, Pace(bandwidth, apply_rate, latency_s), start_s)
     cut_s = data.draw(st.floats(1.0, 300.0))
     heal_s = cut_s + data.draw(st.floats(0.5, 200.0))
     end_s = heal_s + data.draw(st.floats(0.5, 300.0))
@@ -282,7 +275,7 @@ def test_replay_follows_two_lines_in_a_row(
     """Behind a line and a replay of constant speed stands what the slower of the two would have let through."""
     start_s = load.empty_at_s
     peak = load.peak_bytes_per_s
-    stream = Stream(load, width * peak, apply * peak, latency_s, start_s)
+    stream = Stream(load, Pace(width * peak, apply * peak, latency_s), start_s)
     end_s = np.array([start_s + length_s])
     received = _served(load, start_s, [(start_s, width * peak)], end_s)[0]
     replayed = _served(load, start_s, [(start_s, min(width, apply) * peak)], end_s)[0]
@@ -293,7 +286,7 @@ def test_replay_follows_two_lines_in_a_row(
 def test_nothing_is_replayed_before_it_has_come() -> None:
     """100 kB/s, replayed at 150 kB/s; cut for 100 s. 3 s after the heal 10.3 MB have come and 0.45 MB are replayed."""
     load = Load(Wal.model_validate({"commits": 100.0, "bytes_per_commit": 1000.0}), 0.0)
-    stream = Stream(load, 1e7, 150e3, 0.0, 0.0)
+    stream = Stream(load, Pace(1e7, 150e3, 0.0), 0.0)
     stream.broken(100.0, in_flight_lost=False)
     stream.resumed(200.0, 1e7, 0.0)
     assert stream.end_recovery_s(203.0) == pytest.approx((10.3e6 - 3 * 150e3) / 150e3)

@@ -176,7 +176,7 @@ def sample_results(
     values[f"promoted{store}"] = np.ones(n)
     values[f"false_failover{store}"] = (rng.random(n) < 0.01).astype(float)
     values[f"premature_failover{store}"] = np.zeros(n)
-    values["write_latency_s{service=orders,from=all}"] = np.full(n, 0.0871)
+    values["write_latency_s{service=orders,from=all,writes=mean,when=before}"] = np.full(n, 0.0871)
     index = pd.RangeIndex(n, name="trial")
     times = np.concatenate([[0.0], np.geomspace(1.0, 13000.0, 95)])
     curves = {

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -489,6 +490,22 @@ def test_impatience_spoils_nothing(good: Path, command: str, said: str) -> None:
     assert f"interrupted: {said}" in terminal.seen
     assert "Traceback" not in terminal.seen
     assert "Exception" not in terminal.seen
+
+
+def test_an_interruption_while_the_program_is_loaded() -> None:
+    done = script(
+        "import sys\n"
+        "class Stopped:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'mrsim.cli': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Stopped())\n"
+        "from mrsim.__main__ import main\n"
+        "main()"
+    )
+    assert done.returncode == 130
+    assert one_line(done) == "mrsim: interrupted"
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["scripts"]
+    assert scripts == {"mrsim": "mrsim.__main__:main"}
 
 
 def test_an_interruption_before_the_first_trials(good: Path) -> None:

@@ -20,7 +20,9 @@ from mrsim.report import plots
 from mrsim.report.html import results_html, scenario_html, trace_html
 from mrsim.report.json_export import estimate_json, json_text
 from mrsim.report.pictures import pictures
+from mrsim.scenario.loader import load
 from mrsim.study.results import Results
+from mrsim.study.run import run
 from mrsim.study.statistics import Sample, estimate
 from mrsim.trace import PHASES, Event
 from tests.report.samples import FAULT_S, SCENARIO_TEXT, sample_results, sample_scenario, sample_trace
@@ -230,6 +232,14 @@ def test_results_in_a_notebook(results: Results) -> None:
     assert {"mrsim-passed", "mrsim-failed"} & tags.classes
     assert "details" in tags.seen
     assert results._repr_html_() == results_html(results)
+
+
+def test_feeds_in_a_notebook() -> None:
+    text = parsed(
+        results_html(run(load("scenarios/feeds/bookstore-search-gap.yaml"), trials=4, seed=7, workers=1))
+    ).text
+    for row in ("feed lag, search-eu", "longest feed lag, search-ap", "feed recovery, search-eu"):
+        assert row in text
 
 
 def test_a_scenario_in_a_notebook() -> None:

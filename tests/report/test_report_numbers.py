@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mrsim.report.cells import estimate_text, interval_text, value_text
+from mrsim.report.cells import alone_text, estimate_text, interval_text, value_text
 from mrsim.report.numbers import count, duration, event_rate, interval, share
 from mrsim.study.statistics import Estimate, Sample, estimate
 
@@ -113,6 +113,15 @@ def seen(value: float, low: float, high: float) -> Estimate:
 )
 def test_a_number_and_its_interval_share_unit_and_digits(estimate: Estimate, shown: str) -> None:
     assert estimate_text("duration", estimate) == shown
+
+
+def test_a_number_without_its_interval_beside_it_is_not_rounded_to_nothing() -> None:
+    """Whoever sees the interval knows how little is known; alone, 0 s would be read as none."""
+    wide = seen(4.83, 4.6, 1200.0)
+    assert value_text("duration", wide) == "0 s"
+    assert alone_text("duration", wide) == "5 s"
+    assert alone_text("duration", seen(0.0, 0.0, 1200.0)) == "0 s"
+    assert alone_text("duration", seen(98.0, 96.1, 101.3)) == value_text("duration", seen(98.0, 96.1, 101.3))
 
 
 @given(st.floats(0, 1e5), st.floats(0, 1e4), st.floats(0, 1e4))

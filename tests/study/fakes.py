@@ -25,7 +25,7 @@ from mrsim.trace import PHASES
 RTO = "rto_s{service=orders,op=write,clients=95%,of=affected}"
 LOSS = "data_loss_s{store=orders-db}"
 SPLIT = "split_brain{store=orders-db}"
-LATENCY = "write_latency_s{service=orders,from=all}"
+LATENCY = "write_latency_s{service=orders,from=all,writes=mean,when=before}"
 AFFECTED = "affected_share{service=orders,op=write}"
 CURVE = "restored{service=orders,op=write}"
 OUTAGE = "service=orders,op=write"

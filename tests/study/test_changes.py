@@ -434,6 +434,7 @@ def _put(*path: str) -> Callable[..., Any]:
 
 
 def _region(data: dict[str, Any], rng: random.Random) -> dict[str, Any]:
+    data["dns"]["shop"]["regions"] = data["regions"]  # else the record would send people there
     return data | {"regions": [*data["regions"], "us-west"]}
 
 

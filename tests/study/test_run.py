@@ -321,3 +321,5 @@ def test_services_that_nobody_asks_are_refused_with_what_to_write() -> None:
     asked = loads(fakes.TEXT)
     with pytest.raises(ScenarioError, match="services without clients"):
         run(asked.model_copy(update={"clients": {}}), trials=10, seed=5)
+    with pytest.raises(ScenarioError, match="services without clients"):
+        run_one(asked.model_copy(update={"clients": {}}), 5, 0)

@@ -176,6 +176,7 @@ def test_an_answer_beyond_the_horizon_has_no_variance_to_share_out() -> None:
     ("more", "error", "message"),
     [
         ({"of": "rto{service=order, op=write, clients=95%} p95"}, ScenarioError, "did you mean 'orders'"),
+        ({"of": "rto{service=orders, op=write, clients=95%}"}, ScenarioError, r"not said \(write rto.* p95\)"),
         ({"of": None}, ResultsError, "the scenario has no budget"),
         ({"points": 6}, ResultsError, "no power of two"),
         ({"factor": 1.0}, ResultsError, "between 1 and 10"),

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -358,7 +359,7 @@ def test_names_with_dots_and_trials_without_episodes_survive(tmp_path: Path) -> 
 
 def test_without_the_extra_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
-    with pytest.raises(ExtraError, match=r"pip install 'mrsim\[parquet\]'"):
+    with pytest.raises(ExtraError, match=rf"{re.escape(sys.executable)} -m pip install 'mrsim\[parquet\]'"):
         stored(tmp_path / "store")
     assert not (tmp_path / "store").exists()
 

@@ -163,6 +163,94 @@ BROKEN = [
         "[10%, 50%, 100%]",
     ),
     (
+        "policy: latency, ttl: 60s, health_check: route53-fast",
+        "policy: latency, ttl: 60s, edited: {takes: 5min}",
+        "dns.shop.edited",
+        "tells the person",
+        "health_check",
+    ),
+    (
+        "policy: latency, ttl: 60s, health_check: route53-fast",
+        "policy: latency, ttl: 60s, edited: {when: promoted}",
+        "dns.shop.edited.when",
+        "policy: latency does not mean",
+        "policy: failover",
+    ),
+    (
+        "policy: latency, ttl: 60s",
+        "policy: failover, ttl: 60s, edited: {when: promoted}",
+        "dns.shop.health_check",
+        "nobody asks the health check",
+        "front-down",
+    ),
+    ("policy: latency, ttl: 60s", "policy: anycast, edited: {takes: 5min}", "dns.shop.edited", "to edit", "failover"),
+    (
+        "policy: latency, ttl: 60s",
+        "policy: weighted, weights: {us-east: 1, eu-west: 1}, ttl: 60s, edited: {takes: 5min}",
+        "dns.shop.edited",
+        "edits the weights",
+        "shift_back",
+    ),
+    ("policy: latency", "policy: latency, edited: {by: operators}", "dns.shop.edited.by", "operators", "operations"),
+    ("policy: latency", "policy: latency, edge: nginx-edge", "dns.shop.edge", "nobody on the way", "policy: anycast"),
+    (
+        "policy: latency, ttl: 60s",
+        "policy: anycast, edge: nginx-edge, regions: [us-east]",
+        "dns.shop.edge",
+        "there is no other region to try",
+        "name more regions",
+    ),
+    ("policy: latency, ttl: 60s", "policy: anycast, edge: nginx", "dns.shop.edge", "unknown edge preset", "nginx-edge"),
+    (
+        "services:\n",
+        "feeds: {search: {region: eu-west}}\nservices:\n",
+        "feeds.search.of",
+        "is missing",
+        "the store whose changes",
+    ),
+    (
+        "services:\n",
+        "feeds: {search: {of: orders-db}}\nservices:\n",
+        "feeds.search.region",
+        "is missing",
+        "the consumer is in",
+    ),
+    (
+        "services:\n",
+        "feeds: {search: {of: orders-db, region: eu-west, slot: {}}}\nservices:\n",
+        "feeds.search.slot.synced_every",
+        "is missing",
+        "or choose a preset",
+    ),
+    (
+        "services:\n",
+        "feeds: {search: {of: orders-db, region: eu-west, reseeds: {}}}\nservices:\n",
+        "feeds.search.reseeds.size",
+        "is missing",
+        "size: 20GB",
+    ),
+    (
+        "{writes: orders-db}",
+        "{writes: orders-db, batch: {takes: 3min}}",
+        "services.orders.batch.every",
+        "is missing",
+        "15min",
+    ),
+    (
+        "kind: isolation, region: us-east, at: 10min, lasts: 30min, cut_from: rest, still_reached_by: [us-users]",
+        "kind: switchover, store: orders-db, to: eu-west, lowers_ttl: {to: 10s}",
+        "faults[0].lowers_ttl.ahead",
+        "is missing",
+        "ahead: 10min",
+    ),
+    (
+        "policy: latency, ttl: 60s",
+        "policy: anycast, edge: {writes: false}",
+        "dns.shop.edge.connect_timeout",
+        "is missing",
+        "connect_timeout: 5s",
+    ),
+    (
         "health_check: route53-fast",
         "health_check: {preset: route53-fast, fallback: eu-west}",
         "dns.shop.health_check.fallback",
@@ -225,6 +313,8 @@ BROKEN = [
     ("any: 1", "any: 1.5", "stores.orders-db.commit.any", "'1.5' is not a whole number", ""),
     ("any: 1", "any: true", "stores.orders-db.commit.any", "'true' is not a whole number", ""),
     ("of: [eu-west], level", "of: [ap-southeast], level", "stores.orders-db.commit.of[0]", "another standby", ""),
+    ("of: [eu-west], level", "of: in-regon, level", "stores.orders-db.commit.of", "not a list", "'in-region'"),
+    ("of: [eu-west], level", "of: in-region, level", "stores.orders-db.commit.of", "1 of the 0 other nodes", "zones"),
     ("of: [eu-west], level", "of: [us-east], level", "stores.orders-db.commit.of[0]", "no standby", ""),
     ("level: on", "level: maybe", "stores.orders-db.commit.level", "'maybe' is not allowed", "remote_apply"),
     ("commit: {any", "commits: {any", "stores.orders-db.commits", "unknown key 'commits'", "did you mean 'commit'?"),
@@ -401,6 +491,13 @@ BROKEN = [
         "services.orders.retries.gives_up_after",
         "before they try again, after 5s",
         "0s",
+    ),
+    (
+        "rpo{store=orders-db}: [p99 < 2min]",
+        "retried_s{service=orders, op=write}: [p99 < 1s]",
+        "budgets",
+        "the record of the service 'orders' has no edge",
+        "leave the budget out",
     ),
     (
         "rpo{store=orders-db}: [p99 < 2min]",
@@ -681,4 +778,104 @@ def test_an_endpoint_that_follows_health_needs_the_timing_of_its_checks() -> Non
     assert "missing" in problem.message
     assert "follows health" in problem.hint
     unordered = healthy.replace("{order: [eu-west, ap-southeast]}", "{}")
+    (fenced,) = problems_of(unordered)
+    assert fenced.where == "stores.orders-db.failover.fence"
+    assert "no effect under a lease" in fenced.message
     assert loads(unordered.replace("      fence: {through: cloud-api, takes: 5s..15s}\n", ""))
+
+
+def _said(old: str, new: str) -> list[tuple[str, str, str]]:
+    assert old in GOOD
+    with pytest.raises(ScenarioError) as refused:
+        loads(GOOD.replace(old, new, 1))
+    return [(problem.where, problem.message, problem.hint) for problem in refused.value.problems]
+
+
+@pytest.mark.parametrize(
+    ("before", "written", "where", "hint"),
+    [
+        (
+            "    primary:",
+            "    fence: {through: cloud-api}",
+            "stores.orders-db.fence",
+            "belongs in stores.orders-db.failover",
+        ),
+        ("    primary:", "    bursts: {}", "stores.orders-db.bursts", "'bursts' belongs in stores.orders-db.wal"),
+        ("    primary:", "    health_check: x", "stores.orders-db.health_check", "belongs in dns.shop"),
+        ("    primary:", "    slot: x", "stores.orders-db.slot", "did you mean 'slots'? 'slot' belongs in feeds."),
+        ("horizon: 4h", "ttl: 60s", "ttl", "belongs in dns.shop or stores.orders-db.endpoint"),
+        ("horizon: 4h", "every: 60s", "every", "known: budgets"),
+        ("    primary:", "    stable_for: 4h", "stores.orders-db.stable_for", "belongs in the file itself"),
+    ],
+)
+def test_a_key_in_the_wrong_place_is_answered_with_the_right_one(
+    before: str, written: str, where: str, hint: str
+) -> None:
+    problems = _said(before, f"{written}\n{before}")
+    found = [given for at, message, given in problems if at == where and "unknown key" in message]
+    assert len(found) == 1
+    assert hint in found[0]
+
+
+def test_a_key_of_another_kind_of_the_same_thing_is_not_sent_to_where_it_is() -> None:
+    ((where, message, hint),) = _said("decide: {by: automatic, max_lag: 10s}", "decide: {by: automatic, watchdog: 5s}")
+    assert (where, message) == ("stores.orders-db.failover.decide.watchdog", "unknown key 'watchdog'")
+    assert "belongs" not in hint
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message", "hint"),
+    [
+        ("every: 10s, fails: 3", "every: 8:30, fails: 3", "'8:30' means something else", "8h30min or 8min30s"),
+        ("[eu-west, {region: ap-southeast, source: eu-west}]", "eu-west", "'eu-west' is not a list", "write [eu-west]"),
+        ("fence: {through: cloud-api, takes: 5s..15s}", "fence: none", "'none' is not a mapping", "leave the key out"),
+        ("orders: {writes: orders-db}", "orders: {writes: [orders-db]}", "'[orders-db]' is not", "write orders-db"),
+    ],
+)
+def test_a_form_that_is_nearly_right_is_answered_with_it(old: str, new: str, message: str, hint: str) -> None:
+    assert any(message in said and hint in given for _, said, given in _said(old, new))
+
+
+def test_a_bound_is_said_in_the_unit_of_the_value() -> None:
+    hours = "decide: {by: operator, hours: {shifts: {day: {from: 8h, to: 25h}}}}"
+    problems = _said("decide: {by: automatic, max_lag: 10s}", hours)
+    assert "25h must be at most 1d" in [message for _, message, _ in problems]
+
+
+def test_a_section_without_a_value_is_said_once() -> None:
+    text = GOOD[: GOOD.index("budgets:")] + "budgets:\n"
+    with pytest.raises(ScenarioError) as refused:
+        loads(text)
+    assert [problem.message for problem in refused.value.problems] == ["there is no value here"]
+
+
+@pytest.mark.parametrize("labels", ["", ", when=after", ", writes=99%", ", from=eu-users"])
+def test_a_budget_on_the_write_latency_of_a_service_that_does_not_write_is_refused(labels: str) -> None:
+    budget = f"budgets:\n  write_latency_s{{service=storefront{labels}}}: [mean < 1s]"
+    assert any("'storefront' does not write" in message for _, message, _ in _said("budgets:", budget))
+
+
+@pytest.mark.parametrize(
+    ("value", "hint"),
+    [("0.95", "95%"), ("99.9", "99.9%"), ("p99", "99%"), ("most", "95%"), ("0", "95%"), ("100", "95%")],
+)
+def test_a_share_in_a_label_is_answered_with_the_one_that_was_meant(value: str, hint: str) -> None:
+    budget = f"budgets:\n  write_latency_s{{service=orders, writes={value}}}: [mean < 1s]"
+    assert f"write writes={hint}" in [given for _, _, given in _said("budgets:", budget)]
+
+
+def test_a_mistyped_preset_is_one_mistake() -> None:
+    problems = _said("health_check: route53-fast", "health_check: {preset: route53-fst}")
+    assert [(where, hint) for where, _, hint in problems] == [
+        ("dns.shop.health_check.preset", "did you mean 'route53-fast'?")
+    ]
+
+
+def test_a_value_that_is_missing_beside_a_preset_that_is_known_is_still_said() -> None:
+    problems = _said("health_check: route53-fast", "health_check: {checkers: 3}")
+    assert {"dns.shop.health_check.every", "dns.shop.health_check.timeout"} <= {where for where, _, _ in problems}
+
+
+def test_a_preset_is_called_what_its_key_is_called() -> None:
+    problems = _said("    primary:", "    in_region: {preset: cloudnative-pg-1-31}\n    primary:")
+    assert "unknown in_region preset 'cloudnative-pg-1-31'" in [message for _, message, _ in problems]

@@ -14,7 +14,7 @@ MEASURED = "runbook: {{before: 2, last_drill: 30d, measured: [{}]}}"
 RUNBOOKS = [
     ("runbook: {last_drill: 30d}", "no steps", "before: 3"),
     ("runbook: {before: 3}", "missing", ""),
-    ("runbook: {before: 2, last_drill: 30d, fails: 60%}", "at most 0.5", ""),
+    ("runbook: {before: 2, last_drill: 30d, fails: 60%}", "at most 50%", ""),
     ("runbook: {before: 2, last_dril: 30d}", "unknown key 'last_dril'", "last_drill"),
     (MEASURED.format("{after: 30d, failed: 40, of: 40}"), "tells no rate", "fewer"),
     (
@@ -50,7 +50,7 @@ HOURS = [
     (f"shifts: {{early: {{from: 6h, to: 9h}}, {NIGHT}}}", "overlap", ""),
     (f"at: nigth, shifts: {{{NIGHT}}}", "there is no shift 'nigth'", "night"),
     (f"at: 3, shifts: {{{NIGHT}}}", "", ""),
-    ("shifts: {night: {from: 22h, to: 25h}}", "86400", ""),
+    ("shifts: {night: {from: 22h, to: 25h}}", "at most 1d", ""),
     ("shifts: {night: {from: 22, to: 7h}}", "unit", ""),
     ("shifts: {}", "", ""),
     ("shifts: {night: {from: 22h, to: 7h, nobdy: 5%}}", "unknown key 'nobdy'", "nobody"),
@@ -74,7 +74,7 @@ def test_a_shift_names_its_hours(at: str, low: float, high: float) -> None:
 
 
 def test_a_fence_that_refuses_everything_is_dead() -> None:
-    failing(GOOD.replace("takes: 5s..15s}", "takes: 5s..15s, fails: 100%}"), "at most 0.9", "")
+    failing(GOOD.replace("takes: 5s..15s}", "takes: 5s..15s, fails: 100%}"), "at most 90%", "")
 
 
 def test_a_lease_has_no_runbook() -> None:

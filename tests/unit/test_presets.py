@@ -48,6 +48,7 @@ def test_unknown_preset_names_the_nearest() -> None:
 
 
 _LEASE = "{{preset: {}, voters: [us-east, eu-west, arbiter]}}"
+_FENCE = "      fence: {through: cloud-api, takes: 5s..15s}\n"
 _DETECT = "      detect: {from: [eu-west, ap-southeast], every: 10s, fails: 3, timeout: 4s}\n"
 
 
@@ -77,7 +78,7 @@ def test_products_load(name: str) -> None:
 
 def _lease(written: str) -> tuple[Scenario, DecideLease]:
     text = GOOD.replace(_DETECT, "").replace("{by: automatic, max_lag: 10s}", written)
-    text = text.replace("{order: [eu-west, ap-southeast]}", "{}")
+    text = text.replace("{order: [eu-west, ap-southeast]}", "{}").replace(_FENCE, "")
     scenario = loads(text)
     failover = scenario.stores["orders-db"].failover
     assert failover is not None
@@ -168,6 +169,7 @@ def test_a_start_without_end_counts_up_to_its_last_permille() -> None:
         (control.DecideOperator, "operator-defaults"),
         (control.DecideLease, "lease-defaults"),
         (control.Fence, "fence-defaults"),
+        (control.FenceToken, "fence-token-defaults"),
         (control.Unconfirmed, "unconfirmed-defaults"),
         (control.Promote, "promote-defaults"),
         (control.OldPrimary, "old-primary-defaults"),

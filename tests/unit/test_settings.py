@@ -123,6 +123,17 @@ def test_a_scenario_that_nobody_wrote_cannot_be_set() -> None:
     [
         ("dns.shop.tll", "30s", "dns.shop.tll: unknown key 'tll' (did you mean 'ttl'?)"),
         ("dns.shopp.ttl", "30s", "dns.shopp.ttl: there is no 'shopp' in dns (did you mean 'shop'?)"),
+        (
+            "fence.takes",
+            "3s",
+            "fence.takes: there is no 'fence' in the scenario ('fence' belongs in stores.orders-db.failover)",
+        ),
+        (
+            "nope.takes",
+            "3s",
+            "nope.takes: there is no 'nope' in the scenario "
+            "(known: clients, dns, faults, horizon, name, network, regions, services, stores, summary)",
+        ),
         ("dsn.shop.ttl", "30s", "dsn.shop.ttl: there is no 'dsn' in the scenario (did you mean 'dns'?)"),
         ("dns.shop.ttl", "soon", "dns.shop.ttl: 'soon' is not a duration (write 75ms, 30s, 5min or 4h)"),
         ("dns.shop.ttl", 30, "dns.shop.ttl: 30 has no unit, a duration is needed (write 30ms or 30s or 30min)"),

@@ -60,7 +60,7 @@ def test_read(text: str, dimension: Dimension, value: float) -> None:
         ("4000d", "duration", "longer than ten years", "forever"),
         ("1" * 90 + "s", "duration", "too long", "30s"),
         ("٣s", "duration", "is not a duration", "30s"),
-        ("1e3s", "duration", "is not a duration", "30s"),
+        ("1e3s", "duration", "is not a duration", "1000s"),
     ],
 )
 def test_refused_with_a_hint(text: object, dimension: Dimension, message: str, hint: str) -> None:
@@ -120,3 +120,33 @@ def test_written_reads_back(value: float, dimension: Dimension) -> None:
 )
 def test_durations_for_readers(value: float, text: str) -> None:
     assert units.format_seconds(value) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "dimension", "hint"),
+    [
+        ("30 sec", "duration", "write 30s"),
+        ("5 mins", "duration", "write 5min"),
+        ("4 Hours", "duration", "write 4h"),
+        ("2w", "duration", "write 14d"),
+        ("10y", "duration", "write 3650d"),
+        ("1e3s", "duration", "write 1000s"),
+        ("1,5 s", "duration", "write 1.5s"),
+        ("1e99s", "duration", "write 75ms, 30s, 5min or 4h"),
+        ("3furlong", "duration", "write 75ms, 30s, 5min or 4h"),
+        ("200Mb/s", "bandwidth", "write 200Mbit/s, or 200MB/s if bytes are meant"),
+        ("200mbps", "bandwidth", "write 200Mbit/s, or 200MB/s if bytes are meant"),
+        ("200MBps", "bandwidth", "write 200MB/s"),
+        ("7MB/S", "bandwidth", "write 7MB/s"),
+        ("5mb", "size", "did you mean 5MB?"),
+        ("200tps", "rate", "write 200/s"),
+        ("0.05", "share", "write 5% or 0.05%"),
+        (0.05, "share", "write 5% or 0.05%"),
+        ("60", "share", "write 60%"),
+        ("5 percent", "share", "write 5%"),
+    ],
+)
+def test_units_from_elsewhere_are_answered_with_what_was_meant(text: object, dimension: Dimension, hint: str) -> None:
+    with pytest.raises(WrittenError) as refused:
+        parse(text, dimension)
+    assert refused.value.hint == hint

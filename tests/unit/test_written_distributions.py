@@ -85,3 +85,23 @@ def test_mixtures_do_not_nest_without_end() -> None:
         written = {"mixture": [{"share": "100%", "of": written}]}
     with pytest.raises(WrittenError, match="nest deeper"):
         read(written)
+
+
+@pytest.mark.parametrize(
+    ("written", "hint"),
+    [
+        ({"medain": "1min", "p95": "3min"}, "did you mean 'median'?"),
+        ({"exponental": {"mean": "1min"}}, "did you mean 'exponential'?"),
+        ({"median": "1min"}, "write 1min, or add another"),
+        ({"p0": "1min", "p95": "3min"}, "30s..2min"),
+        ({"median": "1min", "p100": "3min"}, "30s..2min"),
+        ("1s-5s", "1s..5s"),
+        ("1s to 5s", "1s..5s"),
+        ("1s\u20265s", "1s..5s"),
+    ],
+)
+def test_what_is_nearly_a_form_is_answered_with_it(written: object, hint: str) -> None:
+    with pytest.raises(WrittenError) as refused:
+        read(written)
+    assert hint in refused.value.hint
+    assert "'" not in str(refused.value) or isinstance(written, str), "a mapping is shown as it is written in YAML"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mrsim.scenario.stores import Wal
-from mrsim.sim.wal import Load, Stream
+from mrsim.sim.wal import Load, Pace, Stream
 from mrsim.trace import INF
 from tests.lab.judge import Floats, Row, half, pairs
 from tests.lab.reading import table
@@ -24,7 +24,7 @@ def lost_s(age_s: Floats, rows_per_s: Floats, row_bytes: float, rate: float, lat
     found = []
     for age, rows in zip(age_s, rows_per_s, strict=True):
         load = Load(Wal(commits=rows, bytes_per_commit=row_bytes), 0.0)
-        stream = Stream(load, rate, INF, latency_s, 0.0)
+        stream = Stream(load, Pace(rate, INF, latency_s), 0.0)
         stream.broken(age, in_flight_lost=lost)
         found.append(age - stream.received(age))
     return np.array(found)

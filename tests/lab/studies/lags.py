@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mrsim.scenario.stores import Wal
-from mrsim.sim.wal import Load, Stream
+from mrsim.sim.wal import Load, Pace, Stream
 from mrsim.trace import INF
 from tests.lab.judge import Floats, Row, distribution, half, pairs
 from tests.lab.reading import table
@@ -45,7 +45,9 @@ def study() -> list[Row]:
             sample = np.full(1000, delay / 1000.0)
             rows.append(distribution("lags", what, judged, sample, blocks=blocks // 2, reason=TAILS))
             continue
-        stream = Stream(Written(times, group["wal_bytes"].to_numpy()), bits / 8.0 * PAYLOAD, INF, delay / 1000.0, 0.0)
+        stream = Stream(
+            Written(times, group["wal_bytes"].to_numpy()), Pace(bits / 8.0 * PAYLOAD, INF, delay / 1000.0), 0.0
+        )
         ours = np.array([t - stream.received(t) for t in times])
         behind = (measured > 0.5) & (ours > 0.5)
         # One run: its samples are one block.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mrsim.sim.wal import LARGEST_TICK_S, next_retransmission_s, slow_start_s, timer_starts_s
+from mrsim.sim.tcp import LARGEST_TICK_S, next_retransmission_s, slow_start_s, timer_starts_s
 from tests.lab.judge import Floats, Row, distribution, half, pooled
 from tests.lab.reading import table
 

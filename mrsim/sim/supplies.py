@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from mrsim.trace import Copied
 
 
-class Feed(ABC):
+class Supply(ABC):
     """What one standby has of one primary's history."""
 
     source_end_s: float
@@ -38,7 +38,7 @@ class Feed(ABC):
         return None
 
 
-class Feeder(ABC):
+class Supplier(ABC):
     """Brings WAL to all standbys of a store that get it in the same way."""
 
     @abstractmethod
