@@ -51,16 +51,19 @@ class IsolationCheck:
         self._sessions_s = sessions_s
         self._timers: dict[str, Timer] = {}
 
-    def on_network(self, touched: frozenset[str], cause: int) -> None:
-        """React to a change of paths."""
-        for region, node in self._database.nodes.items():
-            if region not in touched or region not in self._sites:
-                continue
-            alone = node.running and not any(self._network.both_ways(region, place) for place in self._check.sees)
-            timer = self._timers.get(region)
+    def on_network(self, _: frozenset[str], cause: int) -> None:
+        """React to a change of paths: a place that a node should see may be gone without anything near the node."""
+        self.look(cause)
+
+    def look(self, cause: int) -> None:
+        """Look again which nodes are alone: one that starts while it is cut off is as well."""
+        for site in sorted(self._sites):
+            node = self._database.nodes[site]
+            alone = node.running and not any(self._network.both_ways(site, place) for place in self._check.sees)
+            timer = self._timers.get(site)
             waiting = timer is not None and timer.pending
             if alone and not waiting:
-                self._timers[region] = self._start(region, cause)
+                self._timers[site] = self._start(site, cause)
             elif not alone and waiting and timer is not None:
                 timer.cancel()
 
@@ -95,3 +98,4 @@ def check_inside(
         check = SelfCheck(sees=sees, every=rule.every, fails=rule.fails)
         own = IsolationCheck(world, network, name, check, database, frozenset((site,)), rule.open_sessions)
         network.listen(own.on_network)
+        database.listen(own.look)

@@ -165,7 +165,9 @@ class Wiring:
             return returns
         detect, decide = failover.detect, failover.decide
         if failover.self_check is not None:
-            network.listen(IsolationCheck(world, network, self._name, failover.self_check, database).on_network)
+            check = IsolationCheck(world, network, self._name, failover.self_check, database)
+            network.listen(check.on_network)
+            database.listen(check.look)
         mover = _MOVERS[self._store.endpoint.moved_by]
         if isinstance(decide, DecideLease):
             lease = LeaseControl(

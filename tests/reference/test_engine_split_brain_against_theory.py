@@ -10,7 +10,7 @@ from scipy import stats
 
 from mrsim.scenario.loader import loads
 from mrsim.sim.run import Simulator
-from mrsim.trace import Trace
+from mrsim.trace import INF, Trace
 
 ALPHA = 1e-5
 HORIZON_S = 3600.0
@@ -49,6 +49,7 @@ EAGER = AUTOMATIC.replace("every: 10s, fails: 3, timeout: 4s", "every: 2s, fails
 LEASE = """\
 decide: {by: lease, preset: patroni, voters: VOTERS}
 """
+CHECK = "self_check: {sees: [eu-west, ap-southeast], every: 10s, fails: 3, timeout: 2s}\n"
 OUTSIDE = "[us-east, eu-west, ap-southeast]"
 INSIDE = "[us-east, us-east-control, eu-west]"
 
@@ -205,14 +206,33 @@ def test_a_lease_that_only_gates_promotion_fences_nobody() -> None:
 
 def test_a_self_check_bounds_the_overlap() -> None:
     """Every 10 s, third failure, each of 2 s: an isolated primary stops 22 s to 32 s later."""
-    check = "self_check: {sees: [eu-west, ap-southeast], every: 10s, fails: 3, timeout: 2s}\n"
-    traces = _traces(EAGER + check, ISOLATION, on_return="stays-down")
+    traces = _traces(EAGER + CHECK, ISOLATION, on_return="stays-down")
     stopped = np.array([_stopped_s(trace) for trace in traces]) - AT_S
     assert stats.kstest(stopped, stats.uniform(22.0, 10.0).cdf).pvalue > ALPHA
     for trace in traces:
         overlap_s = _overlap_s(trace)
         assert 0.0 < overlap_s <= 32.0 - (_began_s(trace) - AT_S)
         assert overlap_s == pytest.approx(_stopped_s(trace) - _began_s(trace), abs=1e-6)
+
+
+def test_a_primary_alone_because_all_that_it_should_see_is_lost_stops_too() -> None:
+    """Nothing near it has changed: its check is the same all the same, and off again if one of them is back in time."""
+    lost = f"{{kind: region-loss, region: eu-west, at: {AT_S}s, lasts: LASTS, connections: hang, in_flight: lost}}"
+    beside = lost.replace("eu-west", "ap-southeast").replace("LASTS", "permanent")
+    traces = _traces(EAGER + CHECK, lost.replace("LASTS", "permanent"), beside)
+    stopped = np.array([_stopped_s(trace) for trace in traces]) - AT_S
+    assert stats.kstest(stopped, stats.uniform(22.0, 10.0).cdf).pvalue > ALPHA
+    for trace in _traces(EAGER + CHECK, lost.replace("LASTS", "21s"), beside, trials=100):
+        assert _stopped_s(trace) == INF
+
+
+def test_a_primary_that_starts_alone_stops_as_well() -> None:
+    """Its database was down when the paths were cut: its check begins as it starts, 10 s after the crash is over."""
+    crash = f"{{kind: process-crash, store: db, region: us-east, at: {AT_S - 5.0}s, lasts: 15s, in_flight: arrives}}"
+    for trace in _traces(AUTOMATIC + CHECK, crash, ISOLATION, trials=100):
+        stops = [event.at_s for event in trace.events if event.kind == "node-down" and event.subject == "db@us-east"]
+        assert len(stops) == 2
+        assert 22.0 <= stops[1] - (AT_S + 20.0) <= 32.0
 
 
 # The old primary's return --------------------------------------------------------------------------------------------
