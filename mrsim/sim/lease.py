@@ -83,18 +83,13 @@ class LeaseControl:
         self._cause = NO_EVENT
         self._handed_over: Callable[[int], None] = nobody_listens
         self.on_news: Callable[[int], None] = nobody_listens
-        self.on_reset: Callable[[str, int], None] = lambda _region, _cause: None
+        self.on_reset: Callable[[str, int], None] = nobody_listens
 
     def primary_known_in(self, region: str) -> str | None:
         """Return the holder's name as read from the lease store; None if it cannot be read or nobody holds it."""
         if not self._held or not self._store.usable_from(region):
             return None
         return self._holder.name
-
-    def on_network(self, touched: frozenset[str], cause: int) -> None:
-        """React to a change of paths."""
-        if touched:
-            self.update(cause)
 
     def update(self, cause: int) -> None:
         """Look again whether the holder can renew and whether candidates can race."""
@@ -244,8 +239,8 @@ class LeaseControl:
             self._database.stop(holder.region, self._cause, "reset by its watchdog")
             self.on_reset(holder.region, self._cause)
 
-    def _later(self, when_s: float, name: str, action: object) -> None:
-        self._timers.append(self._world.at(when_s, CONTROL, f"{self._name}/{name}", action))  # type: ignore[arg-type]
+    def _later(self, when_s: float, name: str, action: Callable[[], None]) -> None:
+        self._timers.append(self._world.at(when_s, CONTROL, f"{self._name}/{name}", action))
 
     # Succession ----------------------------------------------------------------------------------------------------
 
@@ -392,4 +387,4 @@ class LeaseControl:
         self._handed_over = nobody_listens
         self.on_news(event)
         if self._mover is not None:
-            self._endpoint.move(node.name, self._mover or node.region, event, lambda _: None)
+            self._endpoint.move(node.name, self._mover or node.region, event, nobody_listens)
