@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from mrsim.sim.signals import Signal
+from mrsim.sim.signals import Signal, nobody_listens
 from mrsim.sim.world import CONTROL
 from mrsim.trace import INF
 
@@ -106,7 +106,7 @@ class Deployment:
 
     def close(self) -> None:
         """Forget who listens."""
-        self._on_change = _nobody
+        self._on_change = nobody_listens
 
     def _stop(self, cause: int) -> None:
         if self._timer is not None:
@@ -139,7 +139,3 @@ class Deployment:
         self._timer = None
         _, _, kind, phase, note = self._steps[number]
         self._go_on(number + 1, self._world.emit(kind, self.name, cause, phase, note))
-
-
-def _nobody(event: int, region: str) -> None:
-    """Stand where a listener was."""

@@ -10,6 +10,7 @@ from mrsim.sim.gates import Gates
 from mrsim.sim.hosts import HostWatch
 from mrsim.sim.lease_store import LeaseStore
 from mrsim.sim.selfcheck import check_inside
+from mrsim.sim.signals import nobody_listens
 from mrsim.sim.site_lease import Agents, LeaseGate, LeaseWatch
 from mrsim.sim.succession import Succession
 from mrsim.sim.world import ROUTING
@@ -100,7 +101,7 @@ class Insiders:
         self._endpoint = endpoint
         self._refreshers = refreshers
         self._inside = inside
-        self.on_reset: Callable[[str, int], None] = _nobody_boots
+        self.on_reset: Callable[[str, int], None] = nobody_listens
         self.controls: list[Control] = []
         self.agents: dict[str, Agents] = {}
         self.clusters: dict[str, Cluster] = {}
@@ -112,7 +113,7 @@ class Insiders:
 
     def close(self) -> None:
         """Forget who listens."""
-        self.on_reset = _nobody_boots
+        self.on_reset = nobody_listens
         for control in self.controls:
             control.close()
         for cluster in self.clusters.values():
@@ -234,7 +235,3 @@ class Insiders:
         zones = self._network.geometry.with_zones((cluster.region,)) if self.agents else ()
         self._refreshers.append((frozenset((*cluster.sites, cluster.region, *zones)), look_again))
         self._database.listen(look_again)
-
-
-def _nobody_boots(_region: str, _cause: int) -> None:
-    """Boot nothing: nobody has said who does."""

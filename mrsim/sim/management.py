@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mrsim.sim.signals import nobody_listens
 from mrsim.sim.world import CONTROL
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class Plane:
 
     def close(self) -> None:
         """Forget who listens."""
-        self._on_move = _nobody
+        self._on_move = nobody_listens
 
     def _later(self, wait_s: float, name: str, action: Callable[[], None]) -> None:
         self._timer = self._world.at(self._world.now + wait_s, CONTROL, f"{self._name}/{name}", action)
@@ -111,7 +112,3 @@ class Plane:
         event = self._world.emit("management-moved", self._name, cause, "relocation", f"{how} in {place}")
         self._world.stirred += 1
         self._on_move(event)
-
-
-def _nobody(event: int) -> None:
-    """Stand where a listener was."""

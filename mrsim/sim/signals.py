@@ -40,5 +40,5 @@ def both(first: Signal, second: Signal) -> list[Span]:
     return found
 
 
-def nobody_listens(_: int) -> None:
-    """Stand where a listener will be set."""
+def nobody_listens(*_: object) -> None:
+    """Stand where a listener will be set, or was."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mrsim.sim.candidates import candidates
 from mrsim.sim.lease_store import silence_s
+from mrsim.sim.signals import nobody_listens
 from mrsim.sim.world import CONTROL
 from mrsim.trace import INF
 
@@ -234,7 +235,7 @@ class LeaseWatch:
         self._own: list[Timer] = []
         """What the holder's own clock makes it do, whoever holds the lease then."""
         self._timers: list[Timer] = []
-        self.on_reset: Callable[[str, int], None] = lambda _region, _cause: None
+        self.on_reset: Callable[[str, int], None] = nobody_listens
         gate.reported_s = INF
 
     def look(self, cause: int) -> None:

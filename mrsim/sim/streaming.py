@@ -8,6 +8,7 @@ from mrsim.sim.hops import Hops
 from mrsim.sim.lines import Line
 from mrsim.sim.nodes import Node, Upstream
 from mrsim.sim.senders import Senders
+from mrsim.sim.signals import nobody_listens
 from mrsim.sim.supplies import Supply
 from mrsim.sim.tcp import (
     LARGEST_TICK_S,
@@ -63,7 +64,7 @@ class Streaming:
         self._remote_flush_s = world.sample(f"{nodes[store.primary].name}/remote_flush", self._timers.remote_flush)
         self._work_s = store.standby_work_s(self._remote_flush_s)
         self.hops = Hops(network, store, self._remote_flush_s)
-        self.on_change: Callable[[int], None] = lambda _: None
+        self.on_change: Callable[[int], None] = nobody_listens
         timeout_s, told = self._timers.sender_timeout, self._dropped if self._synchronous else None
         self._senders = Senders(world, network, nodes, self._stalls, timeout_s, told)
 

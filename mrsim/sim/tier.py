@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from mrsim.sim.deployments import Deployment
 from mrsim.sim.management import Plane
 from mrsim.sim.orders import Order, Orders
+from mrsim.sim.signals import nobody_listens
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,7 +91,7 @@ class Tier:
     def close(self) -> None:
         """Forget who listens."""
         self._orders.close()
-        self._refresh = _nobody
+        self._refresh = nobody_listens
         for plane in self._planes.values():
             plane.close()
         for deployment in self.deployments.values():
@@ -167,7 +168,3 @@ class Tier:
 
     def _changed(self, event: int, region: str) -> None:
         self._refresh(event, frozenset((region,)))
-
-
-def _nobody(cause: int, touched: frozenset[str] | None) -> None:
-    """Stand where a listener was."""

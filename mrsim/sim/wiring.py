@@ -17,6 +17,7 @@ from mrsim.sim.looks import at_once, look_at_node
 from mrsim.sim.reconcile import Reconciliation
 from mrsim.sim.returns import Returns
 from mrsim.sim.selfcheck import IsolationCheck
+from mrsim.sim.signals import nobody_listens
 from mrsim.sim.slots import Slotted
 from mrsim.sim.switchover import Switchovers
 from mrsim.trace import INF, NO_EVENT
@@ -302,7 +303,7 @@ class Wiring:
             down[node.name] = is_down
             healthy = [item.name for item in nodes if not down[item.name]]
             if healthy and healthy[0] != endpoint.target:
-                endpoint.move(healthy[0], authority, event, lambda _: None)
+                endpoint.move(healthy[0], authority, event, nobody_listens)
 
         for node in nodes:
             look = partial(look_at_node, network, self._brownouts, "process", detect.timeout, node, role=True)
