@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from mrsim.scenario.model import Scenario
     from mrsim.scenario.stores import Store
     from mrsim.sim.health import Steady
+    from mrsim.sim.network import Refresher
     from mrsim.sim.wal import Load
-    from mrsim.sim.wiring import Refresher
     from mrsim.sim.world import World
 
 

@@ -19,15 +19,17 @@ from mrsim.trace import NO_EVENT
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mrsim.scenario.control import InRegion, SiteLease
+    from mrsim.scenario.control import DecideAutomatic, Failover, InRegion, SiteLease
     from mrsim.scenario.stores import Store
     from mrsim.sim.database import Database
     from mrsim.sim.endpoint import Endpoint
-    from mrsim.sim.network import Network
+    from mrsim.sim.network import Network, Refresher
     from mrsim.sim.nodes import Node
     from mrsim.sim.reach import Brownouts
-    from mrsim.sim.wiring import Inside, Refresher
     from mrsim.sim.world import World
+
+Inside = dict[str, tuple["Failover", "DecideAutomatic"]]
+"""What the manager of each region does."""
 
 _Watch = HostWatch | LeaseWatch
 

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from mrsim.scenario.model import Scenario
     from mrsim.sim.world import World
 
+Refresher = tuple["frozenset[str] | None", "Callable[[int], None]"]
+"""Who looks again after a change of paths, and the places it concerns; None: any."""
+
 
 class Geometry:
     """The static map: which region a place is lost with, and the round-trip time between places."""

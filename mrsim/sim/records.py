@@ -17,9 +17,8 @@ from mrsim.sim.weighted import WeightedAuthority
 if TYPE_CHECKING:
     from mrsim.scenario.model import Scenario
     from mrsim.scenario.services import HealthCheck, Record
-    from mrsim.sim.network import Geometry, Network
+    from mrsim.sim.network import Geometry, Network, Refresher
     from mrsim.sim.parts import Parts
-    from mrsim.sim.wiring import Refresher
     from mrsim.sim.world import World
 
 

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from mrsim.sim.cluster import Cluster
     from mrsim.sim.database import Database
     from mrsim.sim.endpoint import Endpoint
-    from mrsim.sim.network import Network
+    from mrsim.sim.inside import Inside
+    from mrsim.sim.network import Network, Refresher
     from mrsim.sim.nodes import Node
     from mrsim.sim.presenting import Presenting
     from mrsim.sim.reach import Brownouts
@@ -40,14 +41,6 @@ _MOVERS = {"controller": "", "gitops": "operations", "health": None}
 """Where the endpoint's mover stands: '' is wherever the failover is controlled; None: it follows health by itself."""
 
 _NO_CLUSTERS: Mapping[str, Cluster] = MappingProxyType({})
-
-
-Refresher = tuple["frozenset[str] | None", "Callable[[int], None]"]
-"""Who looks again after a change of paths, and the places it concerns; None: any."""
-
-
-Inside = dict[str, tuple["Failover", "DecideAutomatic"]]
-"""What the manager of each region does."""
 
 
 class Wiring:
