@@ -97,7 +97,7 @@ class Control:
         self._inside = inside
         self.redirect: Callable[[Node, int, Callable[[int], None]], None] = self._move_endpoint
         """How clients are led to a new primary: ``redirect(node, cause, done)``."""
-        self.gates: Gate | None = None
+        self.gate: Gate | None = None
         """What a manager waits for inside its region."""
         self._timers: list[Timer] = []
         self._last = NO_EVENT
@@ -315,7 +315,7 @@ class Control:
         """Ask every standby that answers for its position and its last reported lag."""
         self._see_primary()
         sites = [site for site in self._database.nodes if self._may_promote(site)]
-        held = self.gates.hold(sites, self.primary) if self.gates is not None else None
+        held = self.gate.hold(sites, self.primary) if self.gate is not None else None
         if held is not None:
             until_s, why = held
             if until_s < INF:
@@ -335,7 +335,7 @@ class Control:
 
     def _may_promote(self, site: str) -> bool:
         if self._inside is not None:
-            return site in self._inside and site != self.state.primary and (self.gates is None or self.gates.able(site))
+            return site in self._inside and site != self.state.primary and (self.gate is None or self.gate.able(site))
         cluster = self._clusters.get(self.state.primary)
         beside = cluster.sites if cluster is not None else (self.state.primary,)
         return site not in beside and may_lead(site, self._clusters)

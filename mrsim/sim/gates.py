@@ -1,4 +1,4 @@
-"""What a manager inside a region waits for before it promotes: receivers, the primary's lease, a quorum of standbys."""
+"""What is waited for before a node is promoted inside its region, whether a manager does it or a lease is raced for."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from mrsim.trace import INF
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mrsim.scenario.control import InRegion
+    from mrsim.scenario.control import InRegion, SiteLease
     from mrsim.scenario.stores import Store
     from mrsim.sim.cluster import Cluster
     from mrsim.sim.database import Database
+    from mrsim.sim.lease_store import LeaseStore
     from mrsim.sim.network import Network
     from mrsim.sim.nodes import Node
     from mrsim.sim.world import World
@@ -39,7 +40,7 @@ class Gate(Protocol):
         """
 
 
-class Gates:
+class ManagerGate(Gate):
     """The conditions under which a manager promotes one of its nodes.
 
     Parameters
@@ -104,15 +105,7 @@ class Gates:
         return site in self._cluster.sites
 
     def hold(self, sites: Sequence[str], primary: Node) -> tuple[float, str] | None:
-        """Return until when nobody may be promoted, infinite until something changes, and why; None if one may be.
-
-        Parameters
-        ----------
-        sites
-            Regions and zones of the nodes that may be promoted.
-        primary
-            The old primary.
-        """
+        """Return how receivers, the lease or a quorum hold a promotion up; see :meth:`Gate.hold`."""
         now, place = self._world.now, self._cluster.region
         until_s = received_until_s(self._network, self._database, place, sites, primary)
         if until_s > now:
@@ -141,3 +134,78 @@ class Gates:
         if promotable + needed > len(members):
             return ""
         return f"no quorum: {promotable} promotable and {needed} acknowledged of {len(members)}"
+
+
+class LeaseGate(Gate):
+    """Who may take the lease of a region: who can use its store, and is not too far behind the last holder.
+
+    Parameters
+    ----------
+    world, network
+        The trial and its paths.
+    store, lease
+        The members that keep the lease, and the lease.
+    database, cluster
+        The nodes, and those that race for it.
+
+    Attributes
+    ----------
+    reported_s
+        When the last holder wrote its position into the store.
+
+    References
+    ----------
+    Patroni 4.1, ``patroni/ha.py``: ``is_lagging`` compares ``maximum_lag_on_failover`` with the position that the
+    holder wrote with its last renewal; ``is_healthiest_node``.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        network: Network,
+        store: LeaseStore,
+        lease: SiteLease,
+        database: Database,
+        cluster: Cluster,
+    ) -> None:
+        self._world = world
+        self._network = network
+        self._store = store
+        self._lease = lease
+        self._database = database
+        self._cluster = cluster
+        self.reported_s = INF
+
+    def able(self, site: str) -> bool:
+        """Return whether the node there may take the lease."""
+        node = self._database.nodes[site]
+        if site not in self._cluster.sites or not node.agent_alive or not self._store.usable_from(site):
+            return False
+        return self._cluster.primary is None or self._lag_bytes(node) <= self._limit_bytes
+
+    def ahead(self, but: Node) -> Node | None:
+        """Return the most advanced of those who may take the lease; None if nobody may."""
+        able = (site for site in self._cluster.sites if site != but.region and self.able(site))
+        found = candidates(self._network, self._database, self._cluster.region, able, INF)
+        best = max(found, key=lambda item: (item.position, item.region), default=None)
+        return self._database.nodes[best.region] if best is not None else None
+
+    def hold(self, sites: Sequence[str], primary: Node) -> tuple[float, str] | None:
+        """Return how the lag of those that could take the lease holds it up; see :meth:`Gate.hold`."""
+        nodes = self._database.nodes
+        others = [site for site in sorted(self._cluster.sites) if site != primary.region]
+        found = candidates(self._network, self._database, self._cluster.region, others, INF)
+        behind = [nodes[item.region] for item in found if self._store.usable_from(item.region)]
+        if sites or not behind:
+            return None
+        least = min(self._lag_bytes(node) for node in behind)
+        why = f"every standby lags by more than the limit: the best by {least / 1e6:.0f} MB"
+        receives = any(node.upstream is not None and node.upstream.flowing for node in behind)
+        return self._world.now + self._lease.loop_wait if receives else INF, why
+
+    @property
+    def _limit_bytes(self) -> float:
+        return INF if self._lease.max_lag_bytes is None else self._lease.max_lag_bytes
+
+    def _lag_bytes(self, node: Node) -> float:
+        return self._database.streaming.bytes_behind(node, min(self.reported_s, self._world.now))

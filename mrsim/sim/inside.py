@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mrsim.sim.agents import Agents
 from mrsim.sim.cluster import Cluster
 from mrsim.sim.control import Control
-from mrsim.sim.gates import Gates
+from mrsim.sim.gates import LeaseGate, ManagerGate
 from mrsim.sim.hosts import HostWatch
 from mrsim.sim.lease_store import LeaseStore
 from mrsim.sim.selfcheck import check_inside
 from mrsim.sim.signals import nobody_listens
-from mrsim.sim.site_lease import Agents, LeaseGate, LeaseWatch
+from mrsim.sim.site_lease import LeaseWatch
 from mrsim.sim.succession import Succession
 from mrsim.sim.world import ROUTING
 from mrsim.trace import NO_EVENT
@@ -163,8 +164,8 @@ class Insiders:
         self.controls.append(control)
         network.listen(control.on_network)
         database.listen(cluster.on_change)
-        if isinstance(control.gates, Gates):
-            database.listen(control.gates.look)
+        if isinstance(control.gate, ManagerGate):
+            database.listen(control.gate.look)
         database.listen(control.on_change)
         self._follow(control, cluster, succession, watch)
         return cluster
@@ -173,8 +174,8 @@ class Insiders:
         """Let a manager hear of its hosts; return how it watches a leader."""
         world, network, database, rule = self._world, self._network, self._database, self._rule
         name = f"{self._name}/{cluster.region}"
-        control.gates = gates = Gates(world, network, name, self._store, rule, database, cluster)
-        network.listen(gates.on_network)
+        control.gate = gate = ManagerGate(world, network, name, self._store, rule, database, cluster)
+        network.listen(gate.on_network)
         check_inside(world, network, self._name, rule, database, cluster)
 
         def watch(node: Node, cause: int) -> HostWatch:
@@ -195,7 +196,7 @@ class Insiders:
         database.listen(agents.look)
         self._refreshers.append((None, agents.look))
         gate = LeaseGate(world, network, store, lease, database, cluster)
-        control.gates = succession.gate = gate
+        control.gate = succession.gate = gate
 
         def watch(node: Node, cause: int) -> LeaseWatch:
             label = f"{self._name}/{region}/{node.region}"

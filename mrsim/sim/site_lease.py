@@ -3,166 +3,28 @@
 from __future__ import annotations
 
 from functools import partial
-from math import floor
 from typing import TYPE_CHECKING
 
-from mrsim.sim.candidates import candidates
 from mrsim.sim.lease_store import silence_s
 from mrsim.sim.signals import nobody_listens
 from mrsim.sim.world import CONTROL
 from mrsim.trace import INF
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from mrsim.distributions import Distribution
     from mrsim.scenario.control import SiteLease
+    from mrsim.sim.agents import Agents
     from mrsim.sim.cluster import Cluster
     from mrsim.sim.control import Control
     from mrsim.sim.database import Database
+    from mrsim.sim.gates import LeaseGate
     from mrsim.sim.lease_store import LeaseStore
     from mrsim.sim.network import Network
     from mrsim.sim.nodes import Node
     from mrsim.sim.succession import Succession
     from mrsim.sim.world import Timer, World
-
-
-class Agents:
-    """The agents beside the databases of one region: when each has its turn.
-
-    An agent that starts, with its host or alone, has its first turn at once; the phase of one that has run for long is
-    random.
-
-    Parameters
-    ----------
-    world, network
-        The trial and its paths.
-    nodes
-        The databases.
-    loop_s
-        How far turns are apart, in seconds.
-    """
-
-    def __init__(self, world: World, network: Network, nodes: Sequence[Node], loop_s: float) -> None:
-        self._world = world
-        self._network = network
-        self._nodes = {node.region: node for node in nodes}
-        self._loop_s = loop_s
-        self._up = dict.fromkeys(self._nodes, True)
-        self._anchors_s: dict[str, float] = {}
-
-    def look(self, _cause: int) -> None:
-        """Follow a change: agents may have died, or started."""
-        for region in self._nodes:
-            self._look_at(region)
-
-    def _look_at(self, region: str) -> None:
-        node = self._nodes[region]
-        up = node.agent_alive and node.host_up and self._network.alive(region)
-        if up and not self._up[region]:
-            self._anchors_s[region] = self._world.now
-        self._up[region] = up
-
-    def last_turn_s(self, node: Node) -> float:
-        """Return when an agent last had its turn, or would have had it."""
-        now = self._world.now
-        if node.region not in self._anchors_s:
-            self._anchors_s[node.region] = now - self._world.uniform(f"{node.name}/turn") * self._loop_s
-        anchor_s = self._anchors_s[node.region]
-        return anchor_s + floor((now - anchor_s) / self._loop_s) * self._loop_s
-
-    def next_turn_s(self, node: Node) -> float:
-        """Return when an agent has its next turn: now if it starts at this instant."""
-        self._look_at(node.region)
-        last_s = self.last_turn_s(node)
-        return last_s if last_s == self._world.now else last_s + self._loop_s
-
-    def wait_s(self, node: Node) -> float:
-        """Return how long it takes until an agent has its next turn."""
-        return self.next_turn_s(node) - self._world.now
-
-
-class LeaseGate:
-    """Who may take the lease of a region: who can use its store, and is not too far behind the last holder.
-
-    Parameters
-    ----------
-    world, network
-        The trial and its paths.
-    store, lease
-        The members that keep the lease, and the lease.
-    database, cluster
-        The nodes, and those that race for it.
-
-    Attributes
-    ----------
-    reported_s
-        When the last holder wrote its position into the store.
-
-    References
-    ----------
-    Patroni 4.1, ``patroni/ha.py``: ``is_lagging`` compares ``maximum_lag_on_failover`` with the position that the
-    holder wrote with its last renewal; ``is_healthiest_node``.
-    """
-
-    def __init__(
-        self,
-        world: World,
-        network: Network,
-        store: LeaseStore,
-        lease: SiteLease,
-        database: Database,
-        cluster: Cluster,
-    ) -> None:
-        self._world = world
-        self._network = network
-        self._store = store
-        self._lease = lease
-        self._database = database
-        self._cluster = cluster
-        self.reported_s = INF
-
-    def able(self, site: str) -> bool:
-        """Return whether the node there may take the lease."""
-        node = self._database.nodes[site]
-        if site not in self._cluster.sites or not node.agent_alive or not self._store.usable_from(site):
-            return False
-        return self._cluster.primary is None or self._lag_bytes(node) <= self._limit_bytes
-
-    def ahead(self, but: Node) -> Node | None:
-        """Return the most advanced of those who may take the lease; None if nobody may."""
-        able = (site for site in self._cluster.sites if site != but.region and self.able(site))
-        found = candidates(self._network, self._database, self._cluster.region, able, INF)
-        best = max(found, key=lambda item: (item.position, item.region), default=None)
-        return self._database.nodes[best.region] if best is not None else None
-
-    def hold(self, sites: Sequence[str], primary: Node) -> tuple[float, str] | None:
-        """Return until when nobody may be promoted, infinite until something changes, and why; None if one may be.
-
-        Parameters
-        ----------
-        sites
-            Regions and zones of the nodes that may take the lease.
-        primary
-            The old primary.
-        """
-        nodes = self._database.nodes
-        others = [site for site in sorted(self._cluster.sites) if site != primary.region]
-        found = candidates(self._network, self._database, self._cluster.region, others, INF)
-        behind = [nodes[item.region] for item in found if self._store.usable_from(item.region)]
-        if sites or not behind:
-            return None
-        least = min(self._lag_bytes(node) for node in behind)
-        why = f"every standby lags by more than the limit: the best by {least / 1e6:.0f} MB"
-        receives = any(node.upstream is not None and node.upstream.flowing for node in behind)
-        return self._world.now + self._lease.loop_wait if receives else INF, why
-
-    @property
-    def _limit_bytes(self) -> float:
-        return INF if self._lease.max_lag_bytes is None else self._lease.max_lag_bytes
-
-    def _lag_bytes(self, node: Node) -> float:
-        return self._database.streaming.bytes_behind(node, min(self.reported_s, self._world.now))
 
 
 class LeaseWatch:
@@ -248,7 +110,7 @@ class LeaseWatch:
             self._renewing = renewing
             self.retire()
             if renewing:
-                self._renew(cause)
+                self._renew()
             else:
                 self._missed(cause)
         elif works and not self._works and not renewing and not self._over:
@@ -346,7 +208,7 @@ class LeaseWatch:
 
     # A holder that can ---------------------------------------------------------------------------------------------
 
-    def _renew(self, cause: int) -> None:
+    def _renew(self) -> None:
         """Call off what its own clock would have made it do."""
         self._gate.reported_s = INF
         for timer in self._own:

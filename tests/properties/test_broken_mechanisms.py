@@ -128,7 +128,7 @@ BROKEN = {
         f"{_SITE_LEASE}::test_a_holder_that_is_cut_off_stops_before_another_begins",
     ),
     "a site's lease for whoever lags": Broken(
-        "sim/site_lease.py",
+        "sim/gates.py",
         "return self._cluster.primary is None or self._lag_bytes(node) <= self._limit_bytes",
         "return True",
         f"{_SITE_LEASE}::test_nobody_that_lags_by_more_than_the_limit_takes_the_lease",
