@@ -84,6 +84,11 @@ class CohortPoints:
         """Number of points."""
         return self.columns.stop - self.columns.start  # type: ignore[no-any-return]
 
+    @property
+    def weight_within(self) -> Floats:
+        """Weights of its points among themselves, shape ``(points,)``: all alike in a cohort of share 0."""
+        return self.weight if self.share > 0.0 else np.ones(self.points)
+
 
 class Population:
     """Static layout of all client points of a scenario.

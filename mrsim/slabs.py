@@ -113,6 +113,10 @@ class Slab:
     regions: tuple[str, ...]
     again: NDArray[np.bool_] | None = None
 
+    def trials(self, count: int) -> Ints:
+        """Return the trial of each of its rows, in a chunk of so many trials."""
+        return np.arange(count) if isinstance(self.rows, slice) else self.rows
+
 
 @dataclass(frozen=True, eq=False)
 class Layer:

@@ -127,7 +127,7 @@ class Chains:
             by_node &= recovered == slab.node_from_s
         by_region = mine & ~by_open & ~by_node
         taken = mine.copy()
-        trials = np.arange(len(since_s)) if isinstance(slab.rows, slice) else slab.rows
+        trials = slab.trials(len(since_s))
         for kind, who in ((_OPEN, by_open), (_NODE, by_node), (_REGION, by_region)):
             rows = np.flatnonzero(who.any(axis=1))
             if not len(rows):
@@ -181,7 +181,7 @@ class Chains:
         found = self._ways.get(key)
         if found is None:
             events = (slab.open_event, slab.node_event, slab.region_event)[kind].tolist()
-            trials = range(count) if isinstance(slab.rows, slice) else slab.rows.tolist()
+            trials = slab.trials(count).tolist()
             chains = [self._chain(trial, event, kind) for trial, event in zip(trials, events, strict=True)]
             width = max(map(len, chains))
             first = (-INF, 0)

@@ -110,7 +110,7 @@ class Doubt:
 
     def add(self, slab: Slab) -> None:
         """Take in one way of the service's writes, in the order of time."""
-        trials = np.arange(len(self._ledger.mass)) if isinstance(slab.rows, slice) else slab.rows
+        trials = slab.trials(len(self._ledger.mass))
         fates = np.array(
             [self._ledger.bins[t][b].fate for t, b in zip(trials.tolist(), slab.label.tolist(), strict=True)],
             dtype=np.int64,

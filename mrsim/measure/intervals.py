@@ -94,8 +94,7 @@ class Outages:
             if len(rows) == len(begins):
                 self._begin(columns, slab.rows, begins, start, slab.weight)
             else:
-                trials = rows if isinstance(slab.rows, slice) else slab.rows[rows]
-                self._begin(columns, trials, begins[rows], start[rows], slab.weight)
+                self._begin(columns, slab.trials(len(self.since_s))[rows], begins[rows], start[rows], slab.weight)
         last[slab.rows] = np.maximum(before, np.where(works, end, 0.0))
 
     def _begin(self, columns: slice, rows: slice | Ints, begins: Bools, start_s: Floats, weight: Floats) -> None:

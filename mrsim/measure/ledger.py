@@ -151,7 +151,7 @@ class Ledger:
 
     def add(self, slab: Slab) -> None:
         """Take in one way of a writing service; its labels are the trials' bins."""
-        rows = np.arange(len(self.mass)) if isinstance(slab.rows, slice) else slab.rows
+        rows = slab.trials(len(self.mass))
         # what no layer bounds is the same for all points: worked out once per trial
         start = np.clip(distinct(slab.start_s), 0.0, self.horizon_s)
         end = np.clip(distinct(slab.end_s), 0.0, self.horizon_s)
@@ -191,5 +191,5 @@ class Ledger:
 
     def accepted(self, slab: Slab, *fates: Fate) -> NDArray[np.bool_]:
         """Return for each row of a way whether its commits share one of the fates."""
-        rows = range(len(self.mass)) if isinstance(slab.rows, slice) else slab.rows.tolist()
-        return np.array([self.bins[t][b].fate in fates for t, b in zip(rows, slab.label.tolist(), strict=True)])
+        places = zip(slab.trials(len(self.mass)).tolist(), slab.label.tolist(), strict=True)
+        return np.array([self.bins[t][b].fate in fates for t, b in places])

@@ -90,7 +90,7 @@ class _Looks:
     def _whereabouts(self, trial: int, cohort: str, at_s: float) -> list[tuple[str, float]]:
         """Return the regions that a cohort's requests go to at an instant, with the share of the cohort."""
         points = self._routes.population.cohorts[cohort]
-        weight = points.weight if points.share > 0.0 else np.ones(points.points)
+        weight = points.weight_within
         if cohort not in self._stretches:
             self._stretches[cohort] = list(self._routes.regions(self._service, cohort))
         stretches = self._stretches[cohort]

@@ -72,7 +72,7 @@ class States:
                 for from_s, until_s in writes:
                     both_s += np.maximum(np.minimum(end, until_s) - np.maximum(start, from_s), 0.0)
             write_s = _length(writes, cohort.points, self._count)
-            weight = cohort.weight if cohort.share > 0.0 else np.ones(cohort.points)
+            weight = cohort.weight_within
             states = (read_s - both_s, self._horizon_s - (read_s + write_s - both_s))
             own = np.array([np.add.reduce(_told(state) * weight, axis=1) / weight.sum() for state in states])
             columns[name] = own

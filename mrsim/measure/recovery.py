@@ -123,7 +123,7 @@ def put_recovery(
     downtime = weighted_sum(outages.population, outages.downtime_s) / total
     measures.put("downtime_s", {**labels, "from": "all"}, downtime)
     for name, cohort in outages.population.cohorts.items():
-        weight = cohort.weight if cohort.share > 0 else np.ones_like(cohort.weight)
+        weight = cohort.weight_within
         own = np.add.reduce(outages.downtime_s[:, cohort.columns] * weight, axis=1) / weight.sum()
         measures.put("downtime_s", {**labels, "from": name}, own)
     measures.put("unavailability", labels, np.clip(downtime / outages.horizon_s, 0.0, 1.0))
