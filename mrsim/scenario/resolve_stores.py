@@ -7,7 +7,7 @@ from typing import Any
 from mrsim.scenario.document import Path, nearest, shortened
 from mrsim.scenario.people import DAY_S
 from mrsim.scenario.resolve_in_region import patroni_timers, refuse_patroni_options, resolve_in_region
-from mrsim.scenario.resolving import Resolving
+from mrsim.scenario.resolving import Resolving, one_name
 from mrsim.units import WrittenError, parse, write
 
 DECIDERS = ("automatic", "operator", "lease")
@@ -20,7 +20,7 @@ def resolve_store(store: dict[str, Any], path: Path, state: Resolving) -> None:
         store["standbys"] = [
             {"region": standby} if isinstance(standby, str) else standby for standby in store["standbys"]
         ]
-    _one_name(store, "storage")
+    one_name(store, "storage")
     _commit(store, path, state)
     _wal(store, path, state)
     _endpoint(store, path, state)
@@ -97,7 +97,7 @@ def _replication(store: dict[str, Any], path: Path, state: Resolving) -> None:
 def _failover(failover: dict[str, Any], path: Path, state: Resolving) -> None:
     detect = state.section(failover, "detect")
     if detect is not None:
-        _one_name(detect, "from")
+        one_name(detect, "from")
         state.default(detect, (*path, "detect"), "detect-defaults")
     _decide(failover, path, state)
     fence = state.section(failover, "fence")
@@ -119,13 +119,8 @@ def _failover(failover: dict[str, Any], path: Path, state: Resolving) -> None:
             state.default(runbook, (*path, "runbook"), "runbook-decay-defaults")
     self_check = state.section(failover, "self_check")
     if self_check is not None:
-        _one_name(self_check, "sees")
+        one_name(self_check, "sees")
         state.default(self_check, (*path, "self_check"), "self-check-defaults")
-
-
-def _one_name(section: dict[str, Any], key: str) -> None:
-    if isinstance(section.get(key), str):
-        section[key] = [section[key]]
 
 
 def _decide(failover: dict[str, Any], path: Path, state: Resolving) -> None:
@@ -171,7 +166,7 @@ def _hours(decide: dict[str, Any], path: Path, state: Resolving) -> None:
 
 def _lease(decide: dict[str, Any], path: Path, state: Resolving) -> None:
     refuse_patroni_options(decide, path, state)
-    _one_name(decide, "voters")
+    one_name(decide, "voters")
     name = decide.pop("preset", None)
     preset = state.preset((*path, "preset"), name, "lease") if name is not None else None
     if preset is not None:
