@@ -179,8 +179,8 @@ class Fluid:
                 return
             reached = self.s + lasts * speed
             self.t += lasts
-            self.s = until if abs(reached - until) < 1e-9 else min(reached, self.t)
-            if self.t - self.s < 1e-9:
+            self.s = until if abs(reached - until) < LEVEL_S else min(reached, self.t)
+            if self.t - self.s < LEVEL_S:
                 self.s = self.t
 
 
@@ -230,7 +230,7 @@ class Stream:
         received = self.received(now_s)
         applied = self.replayed(now_s)
         # Two queues that have caught up may differ in the last place.
-        behind = received - applied > 1e-9
+        behind = received - applied > LEVEL_S
         return self._written.bytes_between(applied, received) / self._apply_rate if behind else 0.0
 
     def broken(self, now_s: float, *, in_flight_lost: bool) -> None:
