@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from mrsim.scenario.fields import Model, Name, SecondsDist
+from mrsim.scenario.places import OPERATIONS
 
 
 class Management(Model):
@@ -12,7 +13,7 @@ class Management(Model):
 
     place: Name = Field(description="Where it runs; it is lost and cut off with that place.")
     watched_from: Name = Field(
-        default="operations", description="Where those who look after it stand; 'operations' is outside every region."
+        default=OPERATIONS, description="Where those who look after it stand; 'operations' is outside every region."
     )
     given_up_after: SecondsDist = Field(
         description="From its being unreachable from there to somebody acting on it; called off if it is back sooner."

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from mrsim.scenario.model import Scenario
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mrsim.scenario.model import Scenario
 
 CHECKERS = "checkers"
 """Where health checkers stand: outside every region."""

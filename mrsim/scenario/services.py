@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from mrsim.scenario.fields import Count, Flag, Model, Name, Seconds, SecondsDist, Share
+from mrsim.scenario.places import CHECKERS, ENDPOINT_AUTHORITY, OPERATIONS
 
 
 class Read(Model):
@@ -150,7 +151,7 @@ class HealthCheck(Model):
         default=None, description="Region that answer-fallback answers with; none: the last of the record's."
     )
     stands: Name = Field(
-        default="checkers", description="Place the checkers stand in; 'checkers' is outside every region."
+        default=CHECKERS, description="Place the checkers stand in; 'checkers' is outside every region."
     )
     applies_after: SecondsDist = Field(description="From the verdict to answers that follow it, in the data plane.")
 
@@ -164,9 +165,9 @@ class ShiftBack(Model):
     steps: tuple[Share, ...] = Field(min_length=1, description="Shares of its weight, one after the other; last: 100%.")
     every: Seconds = Field(gt=0, description="From one step to the next; the first is there when it is healthy again.")
     takes: SecondsDist = Field(description="From an edit to the authority's answers following it.")
-    by: Name = Field(default="operations", description="Place of who edits.")
+    by: Name = Field(default=OPERATIONS, description="Place of who edits.")
     authority: Name = Field(
-        default="endpoint-authority", description="Place of the control plane; an edit waits for a path to it."
+        default=ENDPOINT_AUTHORITY, description="Place of the control plane; an edit waits for a path to it."
     )
 
 
@@ -206,9 +207,9 @@ class Edited(Model):
         "the primary again."
     )
     propagates: SecondsDist = Field(description="From the edit to the authority's servers answering by it.")
-    by: Name = Field(default="operations", description="Place of who edits.")
+    by: Name = Field(default=OPERATIONS, description="Place of who edits.")
     authority: Name = Field(
-        default="endpoint-authority", description="Place of the control plane; an edit waits for a path to it."
+        default=ENDPOINT_AUTHORITY, description="Place of the control plane; an edit waits for a path to it."
     )
 
 

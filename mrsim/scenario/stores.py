@@ -20,6 +20,7 @@ from mrsim.scenario.fields import (
     SecondsDist,
     Share,
 )
+from mrsim.scenario.places import ENDPOINT_AUTHORITY
 
 
 class Bursts(Model):
@@ -79,7 +80,7 @@ class Endpoint(Model):
         default=None, description="Management plane that has to pass the edit on; only with moved_by: gitops."
     )
     authority: Name = Field(
-        default="endpoint-authority", description="Place of the authority; regions cut from it keep the old answer."
+        default=ENDPOINT_AUTHORITY, description="Place of the authority; regions cut from it keep the old answer."
     )
 
 

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from mrsim.scenario.control import DecideLease
+from mrsim.scenario.places import OPERATIONS
 from mrsim.sim.control import Control
 from mrsim.sim.fences import presenting_of
 from mrsim.sim.health import Outcome, ProberGroup, Steady, Timing
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from mrsim.sim.reach import Brownouts
     from mrsim.sim.world import World
 
-_MOVERS = {"controller": "", "gitops": "operations", "health": None}
+_MOVERS = {"controller": "", "gitops": OPERATIONS, "health": None}
 """Where the endpoint's mover stands: '' is wherever the failover is controlled; None: it follows health by itself."""
 
 _NO_CLUSTERS: Mapping[str, Cluster] = MappingProxyType({})
@@ -214,7 +215,7 @@ class Wiring:
         self, failover: Failover, detect: Detect, decide: DecideAutomatic | DecideOperator, mover: str | None
     ) -> Returns:
         """Let probers report to a program or a person."""
-        place = decide.runs_in or ("operations" if decide.by == "operator" else detect.from_[0])
+        place = decide.runs_in or (OPERATIONS if decide.by == "operator" else detect.from_[0])
         mover = place if mover == "" else mover
         name, network, database, endpoint = self._name, self._network, self._database, self._endpoint
         control = Control(self._world, network, name, failover, decide, place, database, endpoint, mover, self.clusters)
