@@ -23,6 +23,16 @@ if TYPE_CHECKING:
     from mrsim.scenario.stores import Store
 
 
+def _needed_of_candidates(store: Store) -> tuple[int, tuple[str, ...]]:
+    """Return how many must answer before a commit goes on, and the candidates; none where it never waits for long."""
+    rule, failover = store.commit, store.failover
+    needed = rule.any or rule.first
+    if needed is None or failover is None or rule.when_short == "degrade":
+        return 0, ()
+    order = failover.promote.order
+    return needed, tuple(standby.region for standby in store.standbys) if isinstance(order, str) else order
+
+
 def blocked_once_promoted(scenario: Scenario, store: Store) -> tuple[str, ...]:
     """Return the candidates that, once promoted, cannot acknowledge a commit unless the old primary follows them.
 
@@ -32,12 +42,7 @@ def blocked_once_promoted(scenario: Scenario, store: Store) -> tuple[str, ...]:
         Zones by region; the commit rule. The old primary takes the promoted standby's place among the synchronous
         standbys; while it is lost, only the others can answer.
     """
-    rule, failover = store.commit, store.failover
-    needed = rule.any or rule.first
-    if needed is None or failover is None or rule.when_short == "degrade":
-        return ()
-    order = failover.promote.order
-    candidates = tuple(standby.region for standby in store.standbys) if isinstance(order, str) else order
+    needed, candidates = _needed_of_candidates(store)
     waited_for = {place: store.synchronous(place, partial(region_of, scenario)) for place in candidates}
     return tuple(place for place, sites in waited_for.items() if len(set(sites) - {store.primary}) < needed)
 
@@ -53,13 +58,8 @@ def blocked_without_region(scenario: Scenario, store: Store) -> tuple[str, ...]:
     scenario, store
         Zones by region; the commit rule and the candidates.
     """
-    rule, failover = store.commit, store.failover
-    needed = rule.any or rule.first
-    if needed is None or failover is None or rule.when_short == "degrade":
-        return ()
+    needed, candidates = _needed_of_candidates(store)
     home = region_of(scenario, store.primary)
-    order = failover.promote.order
-    candidates = tuple(standby.region for standby in store.standbys) if isinstance(order, str) else order
     told = blocked_once_promoted(scenario, store)
     found: dict[str, None] = {}
     for place in candidates:
