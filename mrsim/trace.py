@@ -210,7 +210,7 @@ class FeedTrace:
     level_s: float
     """When it had last caught up with its primary, whatever it had missed; infinite while it has not."""
     waiting: bool
-    """Whether it was not reading at the end."""
+    """Whether it was sent nothing at the end: it did not read, or its primary held it back."""
 
 
 @dataclass(slots=True)
@@ -258,7 +258,7 @@ class Trace:
         Per record and cohort: the authority's answers; first entry at -inf.
     burst_phase_s
         Per store: time since the start of the current burst period at t = 0 (0 without bursts).
-    faults
+    fault_events, fault_effects
         Per fault: index of its first event, or NO_EVENT if it began after the horizon; and whether it had any effect.
     """
 
