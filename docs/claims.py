@@ -542,6 +542,22 @@ ROWS = (
         Band("the 20 min of the loss, less what was left of the lease, and its renewal", 1175.0, 1210.0),
     ),
     Row(
+        "leases/patroni-store-outage",
+        _OUT,
+        _writes("payments"),
+        None,
+        Band(
+            "the 20 min of the outage, less 10 to 20 s until the leader steps down, and a turn of 10 s", 1178.0, 1205.0
+        ),
+    ),
+    Row(
+        "leases/patroni-failsafe",
+        "downtime of writers",
+        ("downtime_s{service=payments,op=write}",),
+        Band("none: it may run on if it can access all known members", 0.0, 0.0),
+        None,
+    ),
+    Row(
         "leases/clock-inside-margin",
         "share of cuts with two primaries",
         ("split_brain{store=orders-db}",),

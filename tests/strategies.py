@@ -98,6 +98,8 @@ def leases(draw: st.DrawFn, voters: tuple[str, ...], *, enforced_by: str | None 
         lease |= {"status_timeout": "2s", "race_backoff": draw(st.sampled_from(["0s", "2s"]))}
     if draw(st.sampled_from([False, False, True])):
         lease["max_lag_bytes"] = draw(st.sampled_from(["1MB", "100MB"]))
+    if product == "patroni" and lease["enforced_by"] == "holder":
+        lease["failsafe_mode"] = draw(st.booleans())
     return lease
 
 
@@ -106,6 +108,7 @@ def site_leases(draw: st.DrawFn) -> Data:
     """Return leases inside regions, with any of their options."""
     lease: Data = draw(leases(("witness",)).filter(lambda one: one["product"] != "kubernetes"))
     del lease["enforced_by"]
+    lease.pop("failsafe_mode", None)
     lease["voters"] = draw(st.sampled_from(["region", "zones"]))
     if "watchdog" in lease:
         lease["reboots"] = draw(durations(1, 60))

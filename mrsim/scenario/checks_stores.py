@@ -305,6 +305,12 @@ def _check_lease(lease: DecideLease, path: Path, document: Document) -> None:
     if lease.product == "kubernetes" and lease.loop_wait * 1.2 >= lease.retry_timeout:
         message = "the election refuses these timers: the renewal deadline must exceed 1.2 times the retry period"
         document.add((*path, "retry_timeout"), message, "lower loop_wait (client-go, leaderelection)")
+    if lease.failsafe_mode and lease.product != "patroni":
+        message = "only Patroni's leaders ask the other members whether they may go on"
+        document.add((*path, "failsafe_mode"), message, "leave it out, or write preset: patroni", key=True)
+    elif lease.failsafe_mode and lease.enforced_by == "nobody":
+        message = "a holder that nobody makes step down goes on anyway"
+        document.add((*path, "failsafe_mode"), message, "leave it out, or write enforced_by: holder", key=True)
 
 
 def _check_lease_timers(lease: DecideLease | SiteLease, path: Path, document: Document) -> None:

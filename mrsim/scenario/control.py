@@ -106,6 +106,9 @@ class DecideLease(LeaseTerms):
         description="'holder': its agent demotes the database; 'nobody': the lease only gates promotion.",
     )
     product: Literal["generic", "patroni", "kubernetes"] = Field(default="generic", description="Whose minimums apply.")
+    failsafe_mode: bool = Field(
+        default=False, description="A holder that cannot renew goes on while every other member accepts that."
+    )
 
 
 Decide = Annotated[DecideAutomatic | DecideOperator | DecideLease, Field(discriminator="by")]

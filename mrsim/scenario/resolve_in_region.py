@@ -27,7 +27,10 @@ _MANAGERS = (
 """What says how a manager without a lease of Patroni's kind knows its hosts, and when it promotes."""
 
 _INSIDE = "by: lease is all that can be written here; leave decide out for a manager such as CloudNativePG's"
-_NOT_INSIDE = {"enforced_by": "its holder always obeys it"}
+_NOT_INSIDE = {
+    "enforced_by": "its holder always obeys it",
+    "failsafe_mode": "a region's nodes and its store are cut off together, so there is nobody to ask",
+}
 """What a lease over all regions has and one inside a region has not."""
 
 
@@ -113,7 +116,6 @@ def _fill(decide: dict[str, Any], path: Path, state: Resolving) -> None:
 
 _SYNCHRONOUS = "write commit: {first: 1, of: [...], when_short: degrade}; a standby outside it may take the lease too"
 _PATRONI = {
-    "failsafe_mode": ("is not modelled", "leave it out: an outage of the lease store then makes its holder step down"),
     "synchronous_mode": ("is not modelled", _SYNCHRONOUS),
     "synchronous_mode_strict": ("is not modelled", _SYNCHRONOUS.replace("degrade", "block")),
     "synchronous_node_count": ("is not modelled", _SYNCHRONOUS.replace("first: 1", "first: n")),

@@ -5,11 +5,14 @@ from __future__ import annotations
 from math import floor
 from typing import TYPE_CHECKING
 
+from mrsim.sim.failsafe import Failsafe
+from mrsim.sim.lease_holder import HolderClock
 from mrsim.sim.lease_luck import Luck
-from mrsim.sim.lease_store import LeaseStore, eligible, look_s, silence_s
+from mrsim.sim.lease_race import Candidates
+from mrsim.sim.lease_store import LeaseStore
 from mrsim.sim.signals import nobody_listens
 from mrsim.sim.world import CONTROL
-from mrsim.trace import NO_EVENT
+from mrsim.trace import INF, NO_EVENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,30 +67,32 @@ class LeaseControl:
         self._mover = mover
         self._promotes = promotes
         self._store = LeaseStore(network, lease.voters, lease)
+        self._failsafe: Failsafe | None = None
+        if lease.failsafe_mode:
+            self._failsafe = Failsafe(world, network, name, lease.ttl, database.nodes, self._store)
+        self._candidates = Candidates(world, network, name, lease, database, self._store, self._failsafe)
         self._holder = database.current
         self._held = True
         self._renewing = True
         self._anchor_s: float | None = None
         self._renewed_s = 0.0
-        self._late: set[str] = set()
-        self._stepped_down: set[str] = set()
         self._expiry: Timer | None = None
         self._works = True
         self._luck = Luck(world, f"{name}/renewals", lease, self.update, self._last_turn_s)
-        self._timers: list[Timer] = []
         self._racing = False
         self._regaining = False
         self._reviving = False
         self._told_why_none = False
+        self._held_back_s = INF
         self._race = 0
         self._cause = NO_EVENT
         self._handed_over: Callable[[int], None] = nobody_listens
         self.on_news: Callable[[int], None] = nobody_listens
-        self.on_reset: Callable[[str, int], None] = nobody_listens
+        self.clock = HolderClock(world, name, lease, database, self._failsafe, lambda: self._cause)
 
     def primary_known_in(self, region: str) -> str | None:
         """Return the holder's name as read from the lease store; None if it cannot be read or nobody holds it."""
-        if not self._held or not self._store.usable_from(region):
+        if not self._store.usable_from(region) or not (self._held or self._goes_on()):
             return None
         return self._holder.name
 
@@ -97,12 +102,16 @@ class LeaseControl:
         if works and not self._works and self._held and not self._renewing and self._lease.product != "kubernetes":
             self._expire_in(self._lease.ttl)
         self._works = works
-        holder = self._holder
-        reaches = self._held and holder.agent_alive and self._network.alive(holder.region)
+        if self._failsafe is not None:
+            self._failsafe.follow()
+        holder, goes_on = self._holder, self._goes_on()
+        reaches = (self._held or goes_on) and holder.agent_alive and self._network.alive(holder.region)
         reaches = reaches and self._store.usable_from(holder.region)
         self._luck.follow(cause, holder.name, self._store.fails_from(holder.region) if reaches else 0.0)
         renewing = reaches and not self._luck.out
-        if self._held and renewing != self._renewing:
+        if renewing and goes_on:
+            self._take_back(cause)
+        elif self._held and renewing != self._renewing:
             self._renewing = renewing
             self._cause = cause
             if renewing:
@@ -120,19 +129,17 @@ class LeaseControl:
     def _missed(self) -> None:
         """Work out when the lease ends, and when its holder gives it up by its own clock."""
         now, lease = self._world.now, self._lease
-        self._renewed_s = last = self._last_turn_s()
+        last = self._last_turn_s()
+        self._note_renewal(last)
         self._expire_in(last + lease.ttl - now)
-        if lease.enforced_by != "holder":
-            return
-        slow = 1.0 + lease.clock_drift
-        # Whether the agent lives is asked when a deadline comes: it may die, or come back, before.
-        holder = self._holder
-        # It misses the renewal after the last and retries that one; client-go counts its RenewDeadline from there.
-        gives_up = last + (lease.loop_wait + lease.retry_timeout) * slow
-        self._later(max(gives_up, now), "steps-down", lambda: self._step_down(holder, "cannot renew its lease"))
-        if lease.watchdog is not None:
-            fires = last + (lease.ttl - lease.watchdog) * slow
-            self._later(max(fires, now), "watchdog", lambda: self._watchdog(holder))
+        if lease.enforced_by == "holder":
+            self.clock.missed(self._holder, last)
+
+    def _note_renewal(self, last_s: float) -> None:
+        """Note when the holder last wrote its position, and who the members are, into the store."""
+        self._renewed_s = last_s
+        if self._failsafe is not None:
+            self._failsafe.list_members(last_s)
 
     def _last_turn_s(self) -> float:
         now, loop_s = self._world.now, self._lease.loop_wait
@@ -156,10 +163,7 @@ class LeaseControl:
     def _renewed_again(self) -> None:
         if self._expiry is not None:
             self._expiry.cancel()
-        for timer in self._timers:
-            timer.cancel()
-        self._timers.clear()
-        self._late.discard(self._holder.region)
+        self.clock.renewed(self._holder)
         self._anchor_s = self._world.now
 
     def _act_as_primary(self, cause: int) -> None:
@@ -177,7 +181,7 @@ class LeaseControl:
         self._regaining = False
         if not self._may_regain(holder):
             return
-        if holder.region not in self._stepped_down:
+        if holder.region not in self.clock.stepped_down:
             self._database.resume_primary(holder.region, cause, "holds its lease again")
             return
         self._regaining = True
@@ -186,7 +190,7 @@ class LeaseControl:
         def promoted() -> None:
             self._regaining = False
             if self._may_regain(holder):
-                self._stepped_down.discard(holder.region)
+                self.clock.stepped_down.discard(holder.region)
                 self._database.resume_primary(holder.region, cause, "holds its lease again and is promoted")
 
         self._world.at(self._world.now + takes, CONTROL, f"{self._name}/regains", promoted)
@@ -218,29 +222,26 @@ class LeaseControl:
         now, limit = self._world.now, since_s + self._lease.start_timeout
         if not holder.may_run:
             self._release(cause, "its database could not be started", since_s - self._lease.loop_wait)
-        elif now < limit or not eligible(self._database, self._lease, self._contenders(), now):
+        elif now < limit or not self._contenders(now):
             self._reviving = True
             again = limit if now < limit else now + self._lease.loop_wait
             self._world.at(again, CONTROL, f"{self._name}/revives", lambda: self._started(holder, cause, since_s))
         else:
             self._release(cause, "its database takes too long to start", since_s - self._lease.loop_wait)
 
-    def _step_down(self, holder: Node, why: str) -> None:
-        if not holder.agent_alive or not holder.running:
-            return
-        if holder.promoting:
-            self._late.add(holder.region)
-        elif holder.role == "primary":
-            self._stepped_down.add(holder.region)
-            self._database.demote(holder.region, self._cause, why)
+    def _goes_on(self) -> bool:
+        """Whether the last holder is primary though its lease is over, because all members accepted that."""
+        holder, failsafe = self._holder, self._failsafe
+        if self._held or self._racing or failsafe is None or not failsafe.active(holder):
+            return False
+        return holder.role == "primary" and holder.running
 
-    def _watchdog(self, holder: Node) -> None:
-        if not holder.agent_alive and holder.running:
-            self._database.stop(holder.region, self._cause, "reset by its watchdog")
-            self.on_reset(holder.region, self._cause)
-
-    def _later(self, when_s: float, name: str, action: Callable[[], None]) -> None:
-        self._timers.append(self._world.at(when_s, CONTROL, f"{self._name}/{name}", action))
+    def _take_back(self, cause: int) -> None:
+        """Let a holder that went on without the store, and can use it again, have its key back: nobody races for it."""
+        self._held = self._renewing = True
+        self._renewed_again()
+        note = "was primary all the while, and nobody else raced for it"
+        self._world.emit("lease-acquired", self._holder.name, cause, "", note)
 
     # Succession ----------------------------------------------------------------------------------------------------
 
@@ -257,7 +258,7 @@ class LeaseControl:
     def _release(self, cause: int, why: str, reported_s: float) -> None:
         """Let the holder, whose last position is of ``reported_s``, delete its key: candidates see that at once."""
         self._held = False
-        self._renewed_s = reported_s
+        self._note_renewal(reported_s)
         self._cause = self._world.emit("lease-released", self._name, cause, "detection", why)
         self._start_race(self._cause)
 
@@ -280,64 +281,42 @@ class LeaseControl:
         """
         old, self._held, self._racing, self._handed_over = self._holder, False, True, done
         self._race += 1
-        self._renewed_s = self._world.now
+        self._note_renewal(self._world.now)
         self._cause = self._world.emit("lease-released", self._name, cause, "decision", f"handed over to {new.name}")
         event = self._database.demote(old.region, self._cause, "shut down for a switchover")
-        self._stepped_down.add(old.region)
+        self.clock.stepped_down.add(old.region)
         wait = self._world.sample(f"{self._name}/race", self._lease.race, self._race)
         self._world.at(self._world.now + wait, CONTROL, f"{self._name}/race", lambda: self._acquire(event, new))
 
     def _start_race(self, cause: int, *, woken: bool = True) -> None:
         """Let candidates race: at once if the key's end wakes them, at their next turn if they come back later."""
-        able = self._contenders()
-        contenders = eligible(self._database, self._lease, able, self._renewed_s)
+        contenders = self._contenders(self._renewed_s)
         if not contenders:
-            if able:
-                self._none_eligible(able, cause)
+            self._none_eligible(cause)
             return
         self._racing = True
         self._race += 1
-        ahead = self._best(contenders)
-        wait = look_s(self._world, self._lease, ahead.name, self._renewed_s, self._race) - self._world.now
-        if not woken and self._lease.product != "kubernetes":
-            wait += self._world.uniform(f"{self._name}/next-turn", self._race) * self._lease.loop_wait
-        others = [node for node in self._database.nodes.values() if node is not ahead]
-        wait += silence_s(self._network, ahead.region, others, self._lease.status_timeout)
-        wait += self._world.sample(f"{self._name}/race", self._lease.race, self._race)
-        if any(node.upstream is not None and node.upstream.flowing for node in contenders):
-            # The database lives although its agent does not answer: perhaps it comes back.
-            wait += self._lease.race_backoff
+        wait = self._candidates.decided_after_s(contenders, self._renewed_s, self._race, woken=woken)
         self._world.at(self._world.now + wait, CONTROL, f"{self._name}/race", lambda: self._acquire(cause))
 
-    def _best(self, contenders: list[Node]) -> Node:
-        """Return the one before which the others stand back: the former primary, else the most advanced."""
-        former = self._database.current
-        if former in contenders:
-            return former
-        return max(contenders, key=lambda node: (self._database.streaming.position(node), node.region))
+    def _contenders(self, reported_s: float) -> list[Node]:
+        return self._candidates.eligible(self._candidates.able(), reported_s)
 
-    def _contenders(self) -> list[Node]:
-        return [
-            node
-            for region, node in self._database.nodes.items()
-            if node.running
-            and node.agent_alive
-            and not node.rebuilding
-            and not node.promoting
-            and (node.role == "standby" or node is self._database.current)
-            and self._store.usable_from(region)
-        ]
-
-    def _none_eligible(self, contenders: list[Node], cause: int) -> None:
-        """Say why nobody takes the lease, and look again while somebody still receives WAL."""
-        if not self._told_why_none:
+    def _none_eligible(self, cause: int) -> None:
+        """Look again once a member no longer takes the leader for alive, and while one that lags still receives WAL."""
+        now, contenders = self._world.now, self._candidates.able()
+        until_s = self._candidates.held_back_until_s()
+        if until_s not in (INF, self._held_back_s):
+            self._held_back_s = until_s
+            self._world.at(until_s, CONTROL, f"{self._name}/held-back", lambda: self.update(cause))
+        if contenders and not self._told_why_none:
             self._told_why_none = True
             behind = min(self._database.streaming.bytes_behind(node, self._renewed_s) for node in contenders)
             note = f"every standby lags by more than the limit: the best by {behind / 1e6:.0f} MB"
             self._world.emit("no-candidate", self._name, cause, "decision", note)
         if any(node.upstream is not None and node.upstream.flowing for node in contenders):
             self._racing = True
-            again = self._world.now + self._lease.loop_wait
+            again = now + self._lease.loop_wait
             self._world.at(again, CONTROL, f"{self._name}/race", lambda: self._race_again(cause))
 
     def _race_again(self, cause: int) -> None:
@@ -347,15 +326,15 @@ class LeaseControl:
 
     def _acquire(self, cause: int, named: Node | None = None) -> None:
         self._racing = False
-        contenders = eligible(self._database, self._lease, self._contenders(), self._renewed_s)
+        contenders = self._contenders(self._renewed_s)
         if self._held or not contenders:
             return
         former = self._database.current
-        winner = named if named in contenders else self._best(contenders)
+        winner = named if named in contenders else self._candidates.best(contenders)
         if winner is self._holder:
             self._renewed_again()
         # What another holder's own clock will make it do stays to come.
-        self._timers = []
+        self.clock.forget()
         self._told_why_none = False
         self._held = True
         self._holder = winner
@@ -372,9 +351,9 @@ class LeaseControl:
         self.update(event)
 
     def _promoted(self, node: Node, success: bool, event: int) -> None:
-        holds = self._held and self._holder is node and node.region not in self._late
-        self._late.discard(node.region)
-        self._stepped_down.discard(node.region)
+        holds = self._held and self._holder is node and node.region not in self.clock.late
+        self.clock.late.discard(node.region)
+        self.clock.stepped_down.discard(node.region)
         if not success:
             if holds and self._renewing:
                 self._release(event, "gave it back after a promotion that failed", self._world.now)

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mrsim.scenario.control import DecideLease, SiteLease
-    from mrsim.sim.database import Database
     from mrsim.sim.network import Network
     from mrsim.sim.nodes import Node
     from mrsim.sim.world import World
@@ -185,30 +184,6 @@ def silence_s(network: Network, region: str, others: Sequence[Node], timeout_s: 
             takes = timeout_s
         longest = max(longest, takes)
     return min(longest, timeout_s)
-
-
-def eligible(database: Database, lease: DecideLease, contenders: list[Node], reported_s: float) -> list[Node]:
-    """Return those who are not too far behind what the primary had written when it last reported its position.
-
-    Parameters
-    ----------
-    database, lease
-        The store and its lease.
-    contenders
-        Who could take it.
-    reported_s
-        When the holder last reported.
-
-    References
-    ----------
-    Patroni 4.1, ``patroni/ha.py``, ``is_lagging``: ``maximum_lag_on_failover`` against the position that the holder
-    writes with each renewal.
-    """
-    limit = lease.max_lag_bytes
-    if limit is None:
-        return contenders
-    streaming, former = database.streaming, database.current
-    return [node for node in contenders if node is former or streaming.bytes_behind(node, reported_s) <= limit]
 
 
 def look_s(world: World, lease: DecideLease, name: str, renewed_s: float, race: int) -> float:

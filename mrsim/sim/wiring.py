@@ -170,7 +170,7 @@ class Wiring:
             )
             leased = decide.enforced_by == "holder"
             returns = self._returns(lease.primary_known_in, leased=leased)
-            lease.on_news, lease.on_reset = returns.on_news, returns.reboot
+            lease.on_news, lease.clock.on_reset = returns.on_news, returns.reboot
             # Nobody sends a fence under a lease.
             self.presenting = presenting_of(world, network, self._name, failover, database, self.clusters)
             self.leased = LeaseSwitchovers(world, network, self._name, database, lease, returns)

@@ -354,10 +354,17 @@ BROKEN = [
     ("max_lag: 10s", "page: 10s", "stores.orders-db.failover.decide.page", "unknown key 'page'", "delay"),
     (
         "{by: automatic, max_lag: 10s}",
-        "{preset: patroni, voters: [arbiter], failsafe_mode: true}",
+        "{preset: kubernetes, voters: [arbiter], failsafe_mode: true}",
         "stores.orders-db.failover.decide.failsafe_mode",
-        "is not modelled",
-        "leave it out",
+        "only Patroni's leaders",
+        "preset: patroni",
+    ),
+    (
+        "{by: automatic, max_lag: 10s}",
+        "{preset: patroni, voters: [arbiter], failsafe_mode: true, enforced_by: nobody}",
+        "stores.orders-db.failover.decide.failsafe_mode",
+        "goes on anyway",
+        "enforced_by: holder",
     ),
     (
         "{by: automatic, max_lag: 10s}",
