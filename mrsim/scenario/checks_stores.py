@@ -146,18 +146,11 @@ def _check_commit(store: Store, path: Path, scenario: Scenario, document: Docume
         document.add(at, "the synchronous standbys are not named", f"write of: [{', '.join(standbys)}]")
     elif needed > len(commit.of):
         document.add(at, f"{needed} of {len(commit.of)} standbys can never answer", f"write {len(commit.of)} or less")
-    sources = {standby.region: standby.source for standby in store.standbys}
     for index, region in enumerate(commit.of):
         if region not in standbys:
             document.add((*at, "of", index), f"{region!r} holds no standby of this store", nearest(region, standbys))
-        elif sources[region] not in {None, store.primary}:
-            message = f"{region!r} streams from another standby, and cascading replication is asynchronous"
-            document.add((*at, "of", index), message, f"let it stream from {store.primary}, or leave it out")
-        elif store.standbys[standbys.index(region)].via != "stream":
-            message = (
-                f"{region!r} is a standby via {store.standbys[standbys.index(region)].via}: it acknowledges nothing"
-            )
-            document.add((*at, "of", index), message, "name standbys that stream")
+        else:
+            _check_answers(store.standbys[standbys.index(region)], store, (*at, "of", index), "leave it out", document)
     if len(set(commit.of)) < len(commit.of):
         document.add((*at, "of"), "a standby is named twice", "keep one")
 
@@ -169,14 +162,18 @@ def _check_commit_in_region(store: Store, needed: int, at: Path, scenario: Scena
         message = f"{needed} of the {len(near)} other nodes in {home!r} can never answer"
         document.add((*at, "of"), message, "let more standbys stand in zones of that region, or name those elsewhere")
     for standby in store.standbys:
-        if standby.region not in near:
-            continue
-        if standby.via != "stream":
-            message = f"{standby.region!r} is a standby via {standby.via}: it acknowledges nothing"
-            document.add((*at, "of"), message, "name the standbys that stream")
-        elif standby.source not in {None, store.primary}:
-            message = f"{standby.region!r} streams from another standby, and cascading replication is asynchronous"
-            document.add((*at, "of"), message, f"let it stream from {store.primary}, or name the others")
+        if standby.region in near:
+            _check_answers(standby, store, (*at, "of"), "name the others", document)
+
+
+def _check_answers(standby: Standby, store: Store, path: Path, instead: str, document: Document) -> None:
+    """Note a standby that is to be waited for and acknowledges nothing."""
+    if standby.via != "stream":
+        message = f"{standby.region!r} is a standby via {standby.via}: it acknowledges nothing"
+        document.add(path, message, "name standbys that stream")
+    elif standby.source not in {None, store.primary}:
+        message = f"{standby.region!r} streams from another standby, and cascading replication is asynchronous"
+        document.add(path, message, f"let it stream from {store.primary}, or {instead}")
 
 
 def _check_in_region(store: Store, rule: InRegion, path: Path, scenario: Scenario, document: Document) -> None:

@@ -146,32 +146,36 @@ class _Steady(Written):
         return 1.0, INF
 
 
-def _segments(upload_s: float = 1.0) -> Segments:
-    """Return segments that end every 10 s from 10 s on."""
+def _archive() -> Archive:
+    """Return an archive of segments of 10 s."""
     text = TEXT.format(via="archive", place="eu-west", faults=_lost(us_east=GONE_S))
     upload = loads(text).stores["db"].archive.upload
-    archive = Archive(place="us-east", timeout=10.0, segment=1e9, upload=upload, poll=4.0, restore=3.0)
-    return Segments(archive, _Steady(), 0.0, lambda _: upload_s)
+    return Archive(place="us-east", timeout=10.0, segment=1e9, upload=upload, poll=4.0, restore=3.0)
 
 
-def _received(bandwidth: float) -> Received:
-    segments, receipts = _segments(), Receipts()
-    return Received(_Steady(), Pace(bandwidth, INF, 0.5), 0.0, segments, receipts, 0.0)
+def _segments(upload_s: float = 1.0) -> Segments:
+    """Return segments that end every 10 s from 10 s on."""
+    return Segments(_archive(), _Steady(), 0.0, lambda _: upload_s)
+
+
+def _received(bandwidth: float) -> tuple[Received, Receipts]:
+    receipts = Receipts()
+    return Received(_Steady(), Pace(bandwidth, INF, 0.5), 0.0, _segments(), receipts, 0.0), receipts
 
 
 @pytest.mark.parametrize("looks", [(60.0,), (9.0, 10.2, 20.3, 20.7, 33.3, 41.0, 60.0)])
 def test_a_stream_with_a_backlog_completes_segments_late(looks: tuple[float, ...]) -> None:
     """At half the rate of the WAL the segment that ends at 10 s has left at 20 s, whenever somebody looks."""
-    stream = _received(0.5)
+    stream, receipts = _received(0.5)
     for at in looks:
         stream.received(at)
-    assert stream._receipts.whole == [pytest.approx((20.5, 10.0)), pytest.approx((40.5, 20.0))]
+    assert receipts.whole == [pytest.approx((20.5, 10.0)), pytest.approx((40.5, 20.0))]
 
 
 @pytest.mark.parametrize("looks", [(), (11.0, 27.0)])
 def test_a_stream_that_was_cut_completes_them_once_it_flows(looks: tuple[float, ...]) -> None:
     """Cut from 15 s to 35 s; at twice the rate the 20 s until 35 s take ten, that of 20 s has left after 2.5."""
-    stream = _received(2.0)
+    stream, receipts = _received(2.0)
     for at in looks:
         stream.received(min(at, 15.0))
     stream.broken(15.0, in_flight_lost=True)
@@ -179,16 +183,16 @@ def test_a_stream_that_was_cut_completes_them_once_it_flows(looks: tuple[float, 
     stream.resumed(35.0, 2.0, 0.5)
     stream.received(60.0)
     whole = [(10.5, 10.0), (35.0 + 5.5 / 2 + 0.5, 20.0), (35.0 + 15.5 / 2 + 0.5, 30.0), (35.0 + 25.5 / 2 + 0.5, 40.0)]
-    assert stream._receipts.whole[:4] == [pytest.approx(one) for one in whole]
+    assert receipts.whole[:4] == [pytest.approx(one) for one in whole]
 
 
-def _relay(upload_s: float) -> tuple[Relay, Restored]:
+def _relay(upload_s: float) -> tuple[Relay, Node]:
     """Return what a standby ships that restores segments at 15, 27, 35, 47 … s: polls every 4 s, 3 s to restore."""
     segments = _segments()
     node = Node("db", "eu-west", "standby")
-    feed = Restored(segments._archive, segments, 0.0, 0.0, -INF)
+    feed = Restored(_archive(), segments, 0.0, 0.0, -INF)
     node.upstream = Upstream(Node("db", "us-east", "primary"), feed)
-    return Relay(node, segments, feed.receipts, lambda _: upload_s), feed
+    return Relay(node, segments, feed.receipts, lambda _: upload_s), node
 
 
 def test_a_relay_ships_what_was_restored() -> None:
@@ -201,10 +205,10 @@ def test_a_relay_ships_what_was_restored() -> None:
 def test_a_relay_that_was_cut_tries_again_later_and_one_that_starts_at_once() -> None:
     """The upload that begins at 27 s breaks off at 28 s; the way opens at 40 s."""
     for running, landed in ((True, [17.0, 52.0, 54.0]), (False, [17.0, 42.0, 44.0])):
-        relay, _ = _relay(2.0)
-        relay._node.running = running
+        relay, node = _relay(2.0)
+        node.running = running
         relay.ship(28.0, on=False, retry_s=0.0)
-        relay._node.running = True
+        node.running = True
         relay.ship(40.0, on=True, retry_s=10.0)
         relay.advance(46.0 if not running else 54.0)
         assert relay.landed_s[:3] == landed
@@ -213,8 +217,7 @@ def test_a_relay_that_was_cut_tries_again_later_and_one_that_starts_at_once() ->
 def test_a_promoted_standby_ships_first_what_it_had_still_to_ship() -> None:
     """At 36 s one segment has landed, one is on its way until 39 s, and one waits: then come its own, from 46 s on."""
     relay, _ = _relay(12.0)
-    segments = _segments(12.0)
-    own = Segments(segments._archive, _Steady(), 36.0, lambda _: 12.0)
+    own = Segments(_archive(), _Steady(), 36.0, lambda _: 12.0)
     own.take_over(relay, 36.0)
     own.advance(70.0)
     assert own.positions_s == [10.0, 20.0, 30.0, 46.0]
@@ -230,6 +233,11 @@ def test_a_promoted_standby_ships_first_what_it_had_still_to_ship() -> None:
         ("via: archive, archive", "via: archive, source: ap-southeast, archive", "the sources go in a circle"),
         ("via: archive, source: eu-west", "source: us-east", "nobody else restores from an archive"),
         ("via: archive, archive", "via: objects, archive", "has no WAL to archive"),
+        (
+            "    wal:",
+            "    commit: {any: 1, of: [ap-southeast]}\n    wal:",
+            "is a standby via archive: it acknowledges nothing",
+        ),
     ],
 )
 def test_what_cannot_be_meant(old: str, new: str, message: str) -> None:
