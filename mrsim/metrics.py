@@ -48,6 +48,7 @@ class Metric:
 _SERVICE_OP = (Label("service"), Label("op"))
 _STORE = (Label("store"),)
 _SERVICE = (Label("service"),)
+_SERVICE_FROM = (Label("service"), Label("from", "all"))
 _FEED = (Label("feed"),)
 
 METRICS: tuple[Metric, ...] = (
@@ -267,7 +268,7 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         "read_only_s",
         "duration",
-        (Label("service"), Label("from", "all")),
+        _SERVICE_FROM,
         "Weighted mean over clients of the time in which they could read and not write, up to the horizon.",
         needs_horizon=True,
         needs="read_only",
@@ -275,7 +276,7 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         "down_s",
         "duration",
-        (Label("service"), Label("from", "all")),
+        _SERVICE_FROM,
         "Weighted mean over clients of the time in which they could neither read nor write, up to the horizon.",
         needs_horizon=True,
         needs="read_only",
@@ -292,7 +293,7 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         "staleness_s",
         "duration",
-        (Label("service"), Label("from", "all")),
+        _SERVICE_FROM,
         "Mean age of what a cohort's reads returned, up to the horizon.",
         aliases=("staleness",),
         needs_horizon=True,
@@ -301,7 +302,7 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         "ryow_violations",
         "share",
-        (Label("service"), Label("from", "all")),
+        _SERVICE_FROM,
         "Share of the reads of one's own write that do not show it (read your own writes), up to the horizon.",
         needs_horizon=True,
         needs="reads.*.primary_for",
@@ -344,7 +345,7 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         "write_latency_s",
         "duration",
-        (Label("service"), Label("from", "all"), Label("writes", "mean"), Label("when", "before")),
+        (*_SERVICE_FROM, Label("writes", "mean"), Label("when", "before")),
         "Latency of a write of one cohort (or all): its mean over writes, or a quantile (writes=99%); before anything "
         "is wrong, or at the end (when=after) of the trials in which writes get through then.",
         needs="writes",

@@ -275,6 +275,10 @@ def _flags(page: Page, results: Results) -> None:
     page.first_that_fits([(columns, wide), (stacked, tall)])
 
 
+def _who(cohort: str) -> str:
+    return "all clients" if cohort == "all" else cohort
+
+
 def _latency(page: Page, results: Results) -> None:
     rows = latency_rows(results)
     if not rows:
@@ -285,7 +289,7 @@ def _latency(page: Page, results: Results) -> None:
     shares = dict.fromkeys(share for row in rows for share in row.over_writes)
     cells, last = [], ("", "")
     for row in rows:
-        service, cohort = row.service, "all clients" if row.cohort == "all" else row.cohort
+        service, cohort = row.service, _who(row.cohort)
         names = ("" if service == last[0] else service, "" if (service, cohort) == last else cohort)
         last = (service, cohort)
         texts = [value_text("duration", row.over_writes[share]) if share in row.over_writes else "" for share in shares]
@@ -321,8 +325,8 @@ def _states(page: Page, results: Results) -> None:
         return
     page.heading("Served in part", "mean time of a client up to the horizon: read-only, and neither reads nor writes")
     cells = [
-        (service, "all clients" if who == "all" else who, value_text("duration", part), value_text("duration", down))
-        for service, who, part, down in rows
+        (service, _who(cohort), value_text("duration", part), value_text("duration", down))
+        for service, cohort, part, down in rows
     ]
     page.table((Column("service"), Column("from"), Column("read-only", "right"), Column("down", "right")), cells)
 
@@ -344,13 +348,8 @@ def _readings(page: Page, results: Results) -> None:
         return
     page.heading("Reads", "mean age of what they return, and the share of reads of one's own write that miss it")
     cells = [
-        (
-            service,
-            "all clients" if who == "all" else who,
-            value_text("duration", age),
-            value_text("share", missed),
-        )
-        for service, who, age, missed in rows
+        (service, _who(cohort), value_text("duration", age), value_text("share", missed))
+        for service, cohort, age, missed in rows
     ]
     columns = (Column("service"), Column("from"), Column("age", "right"), Column("own write missed", "right"))
     page.table(columns, cells)
