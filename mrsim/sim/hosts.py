@@ -173,7 +173,21 @@ class Exits:
 
 
 class HostWatch:
-    """A host's reports of its database and of itself; the database is down for the manager if either says so."""
+    """A host's reports of its database and of itself; the database is down for the manager if either says so.
+
+    Parameters
+    ----------
+    world, network, brownouts
+        The trial, its paths and its slow regions.
+    label, node
+        Name of the draws, and whose host it is.
+    rule
+        How the host probes and reports.
+    told
+        Who decides by it.
+    cause
+        The event that made somebody watch.
+    """
 
     def __init__(
         self,
@@ -183,20 +197,20 @@ class HostWatch:
         label: str,
         node: Node,
         rule: InRegion,
-        control: Control | Succession,
+        told: Control | Succession,
         cause: int,
     ) -> None:
         def arrives() -> bool:
-            return node.host_up and not node.fenced and network.open(node.region, control.place)
+            return node.host_up and not node.fenced and network.open(node.region, told.place)
 
         def delay(place: str) -> float:
-            return network.one_way_s(place, control.place) if arrives() else INF
+            return network.one_way_s(place, told.place) if arrives() else INF
 
         def look(place: str) -> Outcome:
             return look_at_node(network, brownouts, "process", rule.timeout, node, place)
 
         self._down = {"database": False, "process": False, "host": False}
-        self._control = control
+        self._told = told
         timing = Timing(rule.every, False, rule.fails, 1, rule.timeout, 1)
         self._database = ProberGroup(
             world, label, node.name, (node.region,), timing, look, delay, partial(self._hear, "database"), cause=cause
@@ -223,4 +237,4 @@ class HostWatch:
         self._down[what] = down
         after = any(self._down.values())
         if after != before:
-            self._control.on_verdict(after, event)
+            self._told.on_verdict(after, event)
