@@ -76,6 +76,19 @@ def test_products_load(name: str) -> None:
     assert store.replication.sender_timeout == (5.0 if name == "cloudnative-pg" else 60.0)
 
 
+@pytest.mark.parametrize("name", library().of_kind("edge"))
+def test_edges_load(name: str) -> None:
+    edge = _with("policy: latency, ttl: 60s", f"policy: anycast, edge: {name}").dns["shop"].edge
+    assert edge is not None
+    assert edge.connect_timeout == units.parse(library()[name].group("")["connect_timeout"].value, "duration")
+
+
+@pytest.mark.parametrize("name", library().of_kind("slot"))
+def test_slots_load(name: str) -> None:
+    feeds = f"feeds: {{index: {{of: orders-db, region: eu-west, slot: {name}}}}}"
+    assert _with("services:", f"{feeds}\nservices:").feeds["index"].slot is not None
+
+
 def _lease(written: str) -> tuple[Scenario, DecideLease]:
     text = GOOD.replace(_DETECT, "").replace("{by: automatic, max_lag: 10s}", written)
     text = text.replace("{order: [eu-west, ap-southeast]}", "{}").replace(_FENCE, "")
