@@ -49,8 +49,9 @@ class EditedAuthority(EditableAuthority):
         check = self._record.health_check
         if check is not None:
             self._left.discard(region)
-            out = frozenset((region,))
-            self._tell(region, check.stands, cause, *((out, frozenset[str]()) if down else (frozenset[str](), out)))
+            it, none = frozenset((region,)), frozenset[str]()
+            out, into = (it, none) if down else (none, it)
+            self._tell(region, check.stands, cause, out, into)
 
     def follow(self, database: Database, home: Callable[[str], str]) -> None:
         """Let whoever edits hear of promotions, and lead people to the primary's region, which is ``home(site)``."""
