@@ -84,7 +84,6 @@ OPTIONAL: dict[str, tuple[str, ...]] = {
     "HealthCheck": ("every", "timeout"),
     "DecideLease": ("by",),
     "SiteLease": ("by",),
-    "ResolverClass": (),
 }
 """Keys that are required in the resolved form and supplied by a rule other than a default."""
 
