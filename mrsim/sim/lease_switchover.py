@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mrsim.sim.attempt import LOOKS_EVERY_S, PLACE, Attempt
 from mrsim.sim.shutdown import Shutdown
-from mrsim.sim.switchover import LOOKS_EVERY_S, PLACE
-from mrsim.sim.world import CONTROL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from mrsim.distributions import Distribution
     from mrsim.scenario.faults import Switchover
     from mrsim.sim.database import Database
     from mrsim.sim.lease import LeaseControl
@@ -60,7 +56,7 @@ class LeaseSwitchovers:
         self._world.stirred += 1
         self._number += 1
         self._plan = plan
-        _Attempt(self, plan, old, new, self._number, event).begin()
+        _Attempt(self, self._lease, plan, old, new, self._number, event).begin()
 
     def close(self) -> None:
         """Forget what is under way."""
@@ -86,9 +82,9 @@ class LeaseSwitchovers:
     # What an attempt needs of the store ----------------------------------------------------------------------------
 
     @property
-    def parts(self) -> tuple[World, Network, Database, LeaseControl, str]:
-        """The trial, its paths, the store and its lease."""
-        return self._world, self._network, self._database, self._lease, self._name
+    def parts(self) -> tuple[World, Network, Database, str]:
+        """The trial, its paths, and the store."""
+        return self._world, self._network, self._database, self._name
 
     def shutdown(self, plan: Switchover, old: Node, number: int) -> Shutdown:
         """Return what will happen to the old primary."""
@@ -104,32 +100,37 @@ class LeaseSwitchovers:
             self._returns.rejoin(old, event)
 
 
-class _Attempt:
+class _Attempt(Attempt):
     """One switchover: writes stopped, shutdown checkpoint, position reached, key released; or the way back."""
 
+    shut_note = "its checkpoint is the last that it wrote"
+
     def __init__(
-        self, owner: LeaseSwitchovers, plan: Switchover, old: Node, new: Node, number: int, event: int
+        self,
+        owner: LeaseSwitchovers,
+        lease: LeaseControl,
+        plan: Switchover,
+        old: Node,
+        new: Node,
+        number: int,
+        event: int,
     ) -> None:
+        super().__init__(*owner.parts, plan, old, new, number, event, owner.shutdown(plan, old, number))
         self._owner = owner
-        self._world, self._network, self._database, self._lease, self._name = owner.parts
-        self._plan = plan
-        self._old = old
-        self._new = new
-        self._number = number
-        self._last = event
-        self._stopped_s = 0.0
+        self._lease = lease
         self._until_s = self._world.now + plan.gives_up_after
-        self._shutdown = owner.shutdown(plan, old, number)
 
-    def begin(self) -> None:
-        """Order the holder to stop accepting writes."""
-        self._after(self._network.one_way_s(PLACE, self._old.region), "order", self._drain)
+    def _may_begin(self) -> bool:
+        return self._holds()
 
-    def _after(self, wait_s: float, step: str, action: Callable[[], None]) -> None:
-        self._world.at(self._world.now + wait_s, CONTROL, f"{self._name}/switchover/{step}", action)
+    def _goes_on(self) -> bool:
+        return self._holds()
 
-    def _sample(self, step: str, takes: Distribution) -> float:
-        return self._world.sample(f"{self._name}/switchover/{step}", takes, self._number)
+    def _hold_still(self) -> None:
+        """Tell nobody: the holder goes on renewing its lease."""
+
+    def _hand_on(self) -> None:
+        self._after(self._sample("hands_over", self._plan.hands_over), "wait", self._wait)
 
     def _holds(self) -> bool:
         """Whether the old primary is still that, and holds the lease; if not, the lease decides what follows."""
@@ -141,31 +142,6 @@ class _Attempt:
             self._database.changed(self._last)
         self._owner.over()
         return False
-
-    def _drain(self) -> None:
-        if not self._holds():
-            return
-        self._last = self._world.emit("writes-stopped", self._old.name, self._last, "drain", "no new sessions begin")
-        self._stopped_s = self._world.now
-        self._old.drain(self._world.now)
-        self._database.changed(self._last)
-        drains_s = self._sample("drain", self._plan.drain)
-        takes = drains_s + self._sample("checkpoint", self._plan.checkpoint)
-        self._after(drains_s, "sessions", self._end_sessions)
-        self._after(takes, "shutdown", self._shut_down)
-
-    def _end_sessions(self) -> None:
-        if self._holds():
-            self._last = self._shutdown.end_sessions(self._last)
-
-    def _shut_down(self) -> None:
-        if not self._holds():
-            return
-        self._database.streaming.end_segment(self._old)
-        note = "its checkpoint is the last that it wrote"
-        self._last = self._world.emit("shut-down", self._old.name, self._last, "drain", note)
-        self._shutdown.complete(self._last)
-        self._after(self._sample("hands_over", self._plan.hands_over), "wait", self._wait)
 
     def _wait(self) -> None:
         """Release the key once the new primary has all that the old one wrote; go back if that takes too long."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mrsim.sim import controller as core
+from mrsim.sim.attempt import LOOKS_EVERY_S, PLACE, Attempt
 from mrsim.sim.shutdown import Shutdown
 from mrsim.sim.world import CONTROL
 from mrsim.trace import NO_EVENT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    from mrsim.distributions import Distribution
     from mrsim.scenario.faults import Switchover
     from mrsim.sim.cluster import Cluster
     from mrsim.sim.control import Control
@@ -23,14 +23,8 @@ if TYPE_CHECKING:
     from mrsim.sim.returns import Returns
     from mrsim.sim.world import Timer, World
 
-PLACE = "operations"
-"""Where whoever carries a switchover out stands: a person, or a pipeline."""
-
 GREEN_WITHIN_S = 60.0
 """How long a failover control is held still after a switchover was called off, if probers do not see the primary."""
-
-LOOKS_EVERY_S = 1.0
-"""How often the new primary compares its position with the token, and operations look whether a way is open again."""
 
 PROMOTIONS_APART = 1000
 """Occasions of a promotion's draws that each switchover has to itself.
@@ -200,7 +194,7 @@ class Switchovers:
         return old.is_primary and self._network.both_ways(place, old.region)
 
 
-class _Attempt:
+class _Attempt(Attempt):
     """One switchover: writes stopped, shutdown checkpoint, token, position reached, promotion; or the way back."""
 
     def __init__(
@@ -213,17 +207,13 @@ class _Attempt:
         event: int,
         inside: Cluster | None,
     ) -> None:
+        super().__init__(*owner.parts, plan, old, new, number, event, owner.shutdown(plan, old, number, inside))
         self._owner = owner
-        self._world, self._network, self._database, self._name = owner.parts
-        self._plan = plan
-        self._old = old
-        self._new = new
-        self._number = number
-        self._last = event
-        self._stopped_s = 0.0
         self._inside = inside
         """The cluster whose manager does it; None: people or a pipeline, between clusters or single nodes."""
-        self._shutdown = owner.shutdown(plan, old, number, inside)
+        self.shut_note = "the last position is known: its token can be handed over"
+        if inside is not None:
+            self.shut_note = "its standbys have its shutdown checkpoint, or will not get it"
         self._promoting = False
         self._given_up = False
         self._promotions = 0
@@ -231,52 +221,27 @@ class _Attempt:
 
     def begin(self) -> None:
         """Order the old primary to stop accepting writes."""
-        self._after(self._network.one_way_s(self._place, self._old.region), "order", self._drain)
+        super().begin()
         self._deadline = self._after(self._plan.gives_up_after, "gives-up", self._give_up)
 
     @property
     def _place(self) -> str:
         return PLACE if self._inside is None else self._inside.region
 
-    def _after(self, wait_s: float, step: str, action: Callable[[], None]) -> Timer:
-        return self._world.at(self._world.now + wait_s, CONTROL, f"{self._name}/switchover/{step}", action)
+    def _may_begin(self) -> bool:
+        return not self._given_up and self._old.is_primary and self._network.alive(self._old.region)
 
-    def _sample(self, step: str, takes: Distribution) -> float:
-        return self._world.sample(f"{self._name}/switchover/{step}", takes, self._number)
+    def _goes_on(self) -> bool:
+        # One that died meanwhile and is back writes again, as if nobody had asked it to stop.
+        return not self._given_up and self._old.running and self._old.draining
 
-    def _drain(self) -> None:
-        old = self._old
-        if self._given_up or not old.is_primary or not self._network.alive(old.region):
-            return
-        self._last = self._world.emit("writes-stopped", old.name, self._last, "drain", "no new sessions begin")
-        self._stopped_s = self._world.now
-        self._owner.manage(old, self._last, held=True)
-        old.drain(self._world.now)
-        self._database.changed(self._last)
-        drains_s = self._sample("drain", self._plan.drain)
-        takes = drains_s + self._sample("checkpoint", self._plan.checkpoint)
-        self._after(drains_s, "sessions", self._end_sessions)
-        self._after(takes, "shutdown", self._shut_down)
+    def _hold_still(self) -> None:
+        self._owner.manage(self._old, self._last, held=True)
 
-    def _end_sessions(self) -> None:
-        if self._given_up or not self._old.draining:
-            return
-        self._last = self._shutdown.end_sessions(self._last)
-
-    def _shut_down(self) -> None:
-        if self._given_up or not self._old.running or not self._old.draining:
-            # One that died meanwhile and is back writes again, as if nobody had asked it to stop.
-            return
-        self._database.streaming.end_segment(self._old)
+    def _hand_on(self) -> None:
         if self._inside is not None:
-            note = "its standbys have its shutdown checkpoint, or will not get it"
-            self._last = self._world.emit("shut-down", self._old.name, self._last, "drain", note)
-            self._shutdown.complete(self._last)
             self._wait()
             return
-        note = "the last position is known: its token can be handed over"
-        self._last = self._world.emit("shut-down", self._old.name, self._last, "drain", note)
-        self._shutdown.complete(self._last)
         if self._plan.follows == "after-shutdown":
             self._shutdown.start_again(self._last)
         self._after(self._sample("hands_over", self._plan.hands_over), "token", self._hand_over)
