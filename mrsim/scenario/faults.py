@@ -148,7 +148,9 @@ class Switchover(_Happening):
     )
     starts_again: SecondsDist = Field(description="From then to its answering; until then it answers nobody.")
     gives_up_after: Seconds = Field(gt=0, description="Longest time until the new primary is made; then it goes back.")
-    goes_back: SecondsDist = Field(description="From giving up to the old primary accepting writes again.")
+    goes_back: SecondsDist = Field(
+        description="From giving up to the old primary accepting writes again; later, if it cannot be reached then."
+    )
     lowers_ttl: LowersTtl | None = Field(default=None, description="The endpoint's TTL is lowered ahead of the work.")
 
     @property

@@ -7,6 +7,7 @@ What follows, and what speaks against going on, depends on who decides over the 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from math import ceil
 from typing import TYPE_CHECKING
 
 from mrsim.sim.world import CONTROL
@@ -27,6 +28,39 @@ PLACE = "operations"
 
 LOOKS_EVERY_S = 1.0
 """How often the new primary compares its position with the token, and operations look whether a way is open again."""
+
+
+class Again:
+    """Looks again at full intervals since now, for as long as somebody asks for it.
+
+    It is asked after every change: a look before which nothing has changed would see what the last one saw.
+
+    Parameters
+    ----------
+    world, name
+        The trial, and the name of the looks.
+    look
+        What is done at each.
+    """
+
+    def __init__(self, world: World, name: str, look: Callable[[], None]) -> None:
+        self._world = world
+        self._name = name
+        self._look = look
+        self._since_s = world.now
+        self._timer: Timer | None = None
+
+    def plan(self) -> None:
+        """Look at the end of the interval that has begun."""
+        if self._timer is None or not self._timer.pending:
+            intervals = max(1, ceil((self._world.now - self._since_s) / LOOKS_EVERY_S))
+            at_s = self._since_s + intervals * LOOKS_EVERY_S
+            self._timer = self._world.at(at_s, CONTROL, self._name, self._look)
+
+    def stop(self) -> None:
+        """Do not look, even if that was planned."""
+        if self._timer is not None:
+            self._timer.cancel()
 
 
 class Attempt(ABC):
@@ -116,9 +150,11 @@ class Attempt(ABC):
             return
         old = self._old
         self._last = self._world.emit("writes-stopped", old.name, self._last, "drain", "no new sessions begin")
-        self._stopped_s = self._world.now
         self._hold_still()
-        old.drain(self._world.now)
+        if not old.handed_over:
+            # Else it is shut down still, for one that was given up.
+            old.drain(self._world.now)
+        self._stopped_s, _ = old.drained_s
         self._database.changed(self._last)
         drains_s = self._sample("drain", self._plan.drain)
         takes = drains_s + self._sample("checkpoint", self._plan.checkpoint)

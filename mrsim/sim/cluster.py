@@ -114,6 +114,11 @@ class Cluster:
         return bool(self._holds)
 
     @property
+    def watching(self) -> bool:
+        """Whether its manager has no failover under way."""
+        return self._control.watching
+
+    @property
     def asks(self) -> bool:
         """Whether its manager waits to be told who is primary, as one that was lost with its region does."""
         return "asks" in self._holds

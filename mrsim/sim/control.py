@@ -109,6 +109,8 @@ class Control:
         self.on_decided: Callable[[int], None] = nobody_listens
         self.on_new_primary: Callable[[int], None] = nobody_listens
         self.on_news: Callable[[int], None] = nobody_listens
+        self.on_stage: Callable[[int], None] = nobody_listens
+        """Called with the last event whenever it has come to another stage."""
         fence = failover.fence
         order = failover.promote.order
         runbook = failover.runbook
@@ -132,7 +134,7 @@ class Control:
 
     def close(self) -> None:
         """Forget who listens."""
-        self.on_decided = self.on_new_primary = self.on_news = nobody_listens
+        self.on_decided = self.on_new_primary = self.on_news = self.on_stage = nobody_listens
 
     def primary_known_in(self, region: str) -> str | None:
         """Return the name of the primary as this controller knows it; None while it cannot be asked, or cannot say."""
@@ -156,6 +158,16 @@ class Control:
     def promoting(self) -> str:
         """Region or zone of the node that it is making primary; empty if none."""
         return self.state.candidate if self.state.stage == core.Stage.PROMOTING else ""
+
+    @property
+    def watching(self) -> bool:
+        """Whether it has no failover under way."""
+        return self.state.stage == core.Stage.WATCHING
+
+    @property
+    def yields(self) -> bool:
+        """Whether its failover can be called off by who has the primary in hand: undecided, or at a stand."""
+        return self.state.stage in core.YIELDING and not self.state.confirmed_gone
 
     def adopt(self, region: str) -> None:
         """Drop what is under way: somebody else has made this node primary, or a standby."""
@@ -205,9 +217,12 @@ class Control:
             self._ask()
 
     def _observe(self, seen: core.Observation) -> None:
+        stage = self.state.stage
         self.state, actions = core.decide(self._policy, self.state, seen)
         for action in actions:
             self._act(action)
+        if self.state.stage != stage:
+            self.on_stage(self._last)
 
     def _act(self, action: core.Action) -> None:
         match action:

@@ -51,6 +51,19 @@ BEFORE_COMMITMENT = frozenset(
 """Stages from which a primary that answers again calls the failover off."""
 
 
+YIELDING = frozenset(
+    {
+        Stage.COOLING,
+        Stage.DELAYING,
+        Stage.PAGING,
+        Stage.ACKNOWLEDGING,
+        Stage.ASSESSING,
+        Stage.FENCE_PAUSE,
+        Stage.CHOOSING,
+    }
+)
+"""Stages in which nothing has been decided yet, or in which it has come to a stand: blocked, or nobody to promote."""
+
 AWAITING_FENCE = frozenset({Stage.FENCING, Stage.FENCE_PAUSE, Stage.OVERRIDING})
 """Stages in which a fence's confirmation is what the controller waits for."""
 

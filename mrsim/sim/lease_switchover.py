@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mrsim.sim.attempt import LOOKS_EVERY_S, PLACE, Attempt
+from mrsim.sim.attempt import LOOKS_EVERY_S, PLACE, Again, Attempt
 from mrsim.sim.shutdown import Shutdown
 
 if TYPE_CHECKING:
@@ -45,6 +45,12 @@ class LeaseSwitchovers:
         self._returns = returns
         self._number = 0
         self._plan: Switchover | None = None
+        self._way_back: Again | None = None
+
+    def look(self, _cause: int) -> None:
+        """Follow a change: a holder that could not go back may be able to, or may have lost its lease."""
+        if self._way_back is not None:
+            self._way_back.plan()
 
     def begin(self, plan: Switchover, event: int) -> None:
         """Begin a switchover, if nothing speaks against it."""
@@ -60,7 +66,7 @@ class LeaseSwitchovers:
 
     def close(self) -> None:
         """Forget what is under way."""
-        self._plan = None
+        self.over()
 
     def _speaks_against(self, plan: Switchover, old: Node | None, new: Node) -> str:
         places = [PLACE, new.region, *([old.region] if old is not None else [])]
@@ -92,7 +98,14 @@ class LeaseSwitchovers:
 
     def over(self) -> None:
         """Note that nothing is under way any more."""
-        self._plan = None
+        if self._way_back is not None:
+            self._way_back.stop()
+        self._plan = self._way_back = None
+
+    def look_for(self, way_back: Again) -> None:
+        """Look again for a way back after every change."""
+        if self._way_back is None:
+            self._way_back = way_back
 
     def completed(self, old: Node, event: int) -> None:
         """Make the old primary a standby of whoever has become primary."""
@@ -119,6 +132,7 @@ class _Attempt(Attempt):
         self._owner = owner
         self._lease = lease
         self._until_s = self._world.now + plan.gives_up_after
+        self._over = False
 
     def _may_begin(self) -> bool:
         return self._holds()
@@ -133,15 +147,30 @@ class _Attempt(Attempt):
         self._after(self._sample("hands_over", self._plan.hands_over), "wait", self._wait)
 
     def _holds(self) -> bool:
-        """Whether the old primary is still that, and holds the lease; if not, the lease decides what follows."""
-        if self._lease.holder is self._old and self._old.is_primary:
+        """Whether the old primary is still that, and holds the lease; if not, the lease decides what follows.
+
+        One that nobody has demoted, because its agent is dead or its lease only gates promotions, is shut down all the
+        same: it writes again once it holds the lease again, not because it has lost it. One that died and is back has
+        been made primary again by the lease, as if nobody had asked it to stop.
+        """
+        if self._over:
+            return False
+        old, began = self._old, self._stopped_s > 0.0
+        if self._lease.holder is old and old.is_primary and (old.draining or not began):
             return True
-        if self._old.draining:
-            self._old.end_drain(self._world.now)
+        if old.draining:
+            if old.is_primary:
+                self._last = self._database.demote(old.region, self._last, "shut down, and without its lease")
+            old.end_drain(self._world.now)
             self._shutdown.start_again(self._last)
             self._database.changed(self._last)
-        self._owner.over()
+        self._end()
         return False
+
+    def _end(self) -> None:
+        """Have no more part in what follows."""
+        self._over = True
+        self._owner.over()
 
     def _wait(self) -> None:
         """Release the key once the new primary has all that the old one wrote; go back if that takes too long."""
@@ -152,7 +181,7 @@ class _Attempt(Attempt):
         ready = new.running and new.role == "standby" and new.agent_alive and self._lease.usable_from(new.region)
         if ready and history == self._old.history and position_s >= self._stopped_s:
             self._last = self._world.emit("position-reached", new.name, self._last, "data_wait", "it has everything")
-            self._owner.over()
+            self._end()
             self._lease.hand_over(new, self._last, lambda event: self._owner.completed(self._old, event))
             self._shutdown.start_again(self._last)
         elif self._world.now < self._until_s:
@@ -165,8 +194,12 @@ class _Attempt(Attempt):
     def _go_back(self) -> None:
         if not self._holds():
             return
+        if not (self._old.agent_alive and self._lease.usable_from(self._old.region)):
+            # Its agent starts it as primary while it can renew the lease, and not before.
+            self._owner.look_for(Again(self._world, f"{self._name}/switchover/back", self._go_back))
+            return
         self._old.end_drain(self._world.now)
         event = self._world.emit("resumed-as-primary", self._old.name, self._last, "repair", "called off")
         self._shutdown.call_off(event)
         self._database.changed(event)
-        self._owner.over()
+        self._end()

@@ -87,6 +87,23 @@ class Shutdown:
         self._started(cause, "primary")
         self._called_off = True
 
+    def leave(self) -> None:
+        """Leave what is to come to another switchover."""
+        self._called_off = True
+
+    @property
+    def others(self) -> list[Node]:
+        """Who was shut down with the old primary, runs, and is not let in yet."""
+        return [node for node in self._nodes[1:] if node.running and not node.answers.on]
+
+    def let_in(self, others: Sequence[Node], cause: int) -> None:
+        """Let some of the others answer again, as the standbys that they are, whatever becomes of the old primary."""
+        for node in others:
+            event = self._world.emit("started-again", node.name, cause, "restore", "answers reads, as standby")
+            node.answers.set(self._world.now, on=True, event=event)
+            self._returns.follow(node, event)
+            self._database.changed(event)
+
     def _started(self, cause: int, role: str) -> None:
         down = [node for node in self._nodes if not node.answers.on]
         if self._called_off or not down:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mrsim.sim import controller as core
 from mrsim.sim.attempt import LOOKS_EVERY_S, PLACE, Attempt
 from mrsim.sim.shutdown import Shutdown
+from mrsim.sim.wayback import WayBack
 from mrsim.sim.world import CONTROL
 from mrsim.trace import NO_EVENT
 
@@ -76,10 +76,14 @@ class Switchovers:
         self._under_way = False
         self._resumed = False
         self._number = 0
+        self._turn = 0
+        """Counts the times at which others were held still."""
+        self._ways_back: list[WayBack] = []
 
     def close(self) -> None:
         """Forget who is held still."""
         self.control = None
+        self._ways_back.clear()
 
     def on_verdict(self, down: bool, event: int) -> None:
         """Pass the probers' verdict on, unless a switchover is under way."""
@@ -87,7 +91,12 @@ class Switchovers:
         if not self._under_way and self.control is not None:
             self.control.on_verdict(down, event)
         elif self._resumed and not down:
-            self._let(self._number)
+            self._let(self._turn)
+
+    def look(self, _cause: int) -> None:
+        """Follow a change: who was shut down for what was given up may be in reach again, or be lost for it."""
+        if self._ways_back:
+            self._ways_back = [way for way in self._ways_back if way.follow()]
 
     def begin(self, plan: Switchover, event: int) -> None:
         """Begin a switchover, if nothing speaks against it."""
@@ -102,17 +111,22 @@ class Switchovers:
         if why:
             self._world.emit("switchover-refused", self._name, event, "", why)
             return
-        self._under_way = True
-        self._resumed = False
+        self._hold()
         self._world.stirred += 1
         self._number += 1
         _Attempt(self, plan, old, new, self._number, event, cluster).begin()
+        self.look(event)
+
+    def _hold(self) -> None:
+        """Hold the failover control still."""
+        self._under_way, self._resumed = True, False
+        self._turn += 1
 
     def _speaks_against(self, plan: Switchover, old: Node, new: Node, place: str) -> str:
         why = ""
         if self._under_way:
             why = "another is under way"
-        elif self.control is not None and self.control.state.stage != core.Stage.WATCHING:
+        elif self.control is not None and not self.control.watching:
             why = "a failover is under way"
         elif old is new:
             why = "it is primary already"
@@ -174,15 +188,13 @@ class Switchovers:
         self.manage(old, event, held=False)
         self._resumed = waits = resumed or old.region in self._clusters
         if waits and self._verdict[0]:
-            number = self._number
-            self._world.at(
-                self._world.now + GREEN_WITHIN_S, CONTROL, f"{self._name}/released", lambda: self._let(number)
-            )
+            turn = self._turn
+            self._world.at(self._world.now + GREEN_WITHIN_S, CONTROL, f"{self._name}/released", lambda: self._let(turn))
             return
-        self._let(self._number)
+        self._let(self._turn)
 
-    def _let(self, number: int) -> None:
-        if not self._under_way or number != self._number:
+    def _let(self, turn: int) -> None:
+        if not self._under_way or turn != self._turn:
             return
         self._under_way = False
         down, event = self._verdict
@@ -192,6 +204,33 @@ class Switchovers:
     def may_go_back(self, old: Node, place: str) -> bool:
         """Whether the old primary can be reached; nobody has replaced it, as who could is held still."""
         return old.is_primary and self._network.both_ways(place, old.region)
+
+    def is_last(self, number: int) -> bool:
+        """Return whether no other switchover has begun since."""
+        return number == self._number
+
+    def look_for(self, way: WayBack) -> None:
+        """Look again for a way back after every change, until it has been taken or leads nowhere."""
+        if way.remains():
+            self._ways_back.append(way)
+
+    def takes_back(self, old: Node, place: str, event: int) -> bool:
+        """Hold who fails over still once more, to go back; False if they have a failover under way.
+
+        One that is undecided, or has come to a stand, is called off, if whoever decides can be told or is gone.
+        """
+        cluster, control, network = self._clusters.get(old.region), self.control, self._network
+        if any(node.promoting for node in self._database.nodes.values()):
+            return False
+        if cluster is not None and not (cluster.watching and network.both_ways(cluster.region, old.region)):
+            return False
+        if control is not None and not control.watching:
+            told = network.both_ways(place, control.place) or not network.alive(control.place)
+            if not (told and control.yields):
+                return False
+            control.on_verdict(False, event)
+        self._hold()
+        return True
 
 
 class _Attempt(Attempt):
@@ -300,14 +339,5 @@ class _Attempt(Attempt):
         self._after(self._sample("goes_back", self._plan.goes_back), "back", self._go_back)
 
     def _go_back(self) -> None:
-        old = self._old
-        resumed = self._owner.may_go_back(old, self._place)
-        if resumed:
-            old.end_drain(self._world.now)
-            event = self._world.emit("resumed-as-primary", old.name, self._last, "repair", "called off")
-            self._shutdown.call_off(event)
-            self._database.changed(event)
-        elif not old.running:
-            # Whoever starts it again starts a primary: it has been called off.
-            old.end_drain(self._world.now)
-        self._owner.released(old, self._last, resumed=resumed)
+        old, number = self._old, self._number
+        WayBack(self._owner, old, self._place, self._stopped_s, number, self._shutdown, self._last).begin()

@@ -174,8 +174,9 @@ class Wiring:
             # Nobody sends a fence under a lease.
             self.presenting = presenting_of(world, network, self._name, failover, database, self.clusters)
             self.leased = LeaseSwitchovers(world, network, self._name, database, lease, returns)
-            database.listen(lease.update)
-            self._refreshers.append((None, lease.update))
+            for looks_again in (lease.update, self.leased.look):
+                database.listen(looks_again)
+                self._refreshers.append((None, looks_again))
         elif detect is not None:
             returns = self._probed(failover, detect, decide, mover)
         else:
@@ -195,7 +196,12 @@ class Wiring:
 
     def _plan(self, mover: str | None, returns: Returns) -> Switchovers:
         network, database, endpoint = self._network, self._database, self._endpoint
-        return Switchovers(self._world, network, self._name, database, endpoint, mover, returns, self.clusters)
+        planned = Switchovers(self._world, network, self._name, database, endpoint, mover, returns, self.clusters)
+        database.listen(planned.look)
+        self._refreshers.append((None, planned.look))
+        for manager in self._insiders.controls if self._insiders is not None else ():
+            manager.on_stage = planned.look
+        return planned
 
     def _reconcile(self, failover: Failover | None) -> Reconciliation | None:
         rule = failover.old_primary.reconcile if failover is not None else None
@@ -224,6 +230,7 @@ class Wiring:
         returns = self._returns(control.primary_known_in, leased=False)
         self.switchovers = self._plan(mover, returns)
         self.switchovers.control = control
+        control.on_stage = self.switchovers.look
         control.on_news = returns.on_news
         network.listen(control.on_network)
         database.listen(control.on_change)
