@@ -605,6 +605,46 @@ def scenario_data(draw: st.DrawFn, *, with_faults: bool = True) -> Data:
     }
 
 
+@st.composite
+def interrupted_switchovers(draw: st.DrawFn) -> Data:
+    """Return a scenario in which a switchover's old primary is cut off: from its standbys, and then from operations.
+
+    All that is cut heals, sooner or later than the work is given up; up to two more faults come between.
+    """
+    data = draw(scenario_data(with_faults=False).filter(_can_switch))
+    store, regions = data["stores"][STORE], tuple(data["regions"])
+    home = next(region for region in regions if store["primary"].startswith(region))
+    near = draw(st.sampled_from([store["primary"], home]))
+    standbys = [item if isinstance(item, str) else item["region"] for item in store["standbys"]]
+    away = [item for item in standbys if near != home or not item.startswith(home)]
+    others = draw(st.lists(st.sampled_from(["checkers", WITNESS, "endpoint-authority"]), unique=True))
+    if near != home and draw(st.booleans()):
+        others.append(home)
+    planned = _fault(draw, regions, store, "switchover")
+    planned |= {"at": "300.37s", "max_lag": "1h", "gives_up_after": draw(seconds(60, 120))}
+    faults = [planned]
+    for places, at in ((away, seconds(290, 310)), (["operations", *others], seconds(300.4, 400))):
+        if places:
+            cut = {"kind": "partition", "between": [near], "and": places, "lasts": draw(seconds(50, 600))}
+            faults.append(cut | {"at": draw(at), "in_flight": draw(st.sampled_from(["lost", "arrives"]))})
+    more = st.sampled_from(["process-crash", "node-loss", "region-loss", "partition", "agent-crash", "switchover"])
+    for kind in draw(st.lists(more, max_size=2)):
+        if kind == "agent-crash" and "failover" not in store and "decide" not in store["in_region"]:
+            continue
+        fault = _fault(draw, regions, store, kind) | {"at": draw(seconds(300, 1000))}
+        faults.append(fault if kind == "switchover" else fault | {"lasts": draw(durations(1, 400))})
+    return data | {"faults": faults}
+
+
+def _can_switch(data: Data) -> bool:
+    """Whether a switchover of the store is modelled: it fails over, or another node is in the primary's region."""
+    store = data["stores"][STORE]
+    standbys = [item if isinstance(item, str) else item["region"] for item in store["standbys"]]
+    home = next(region for region in data["regions"] if store["primary"].startswith(region))
+    inside = "in_region" in store and any(item.startswith(home) for item in standbys)
+    return bool(standbys) and ("failover" in store or inside)
+
+
 def read(data: Data) -> Scenario:
     """Return the scenario that a file with this data would be (JSON is YAML)."""
     return loads(json.dumps(data, indent=1))
