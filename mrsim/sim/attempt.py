@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from math import ceil
 from typing import TYPE_CHECKING
 
+from mrsim.scenario.places import OPERATIONS
 from mrsim.sim.world import CONTROL
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from mrsim.sim.shutdown import Shutdown
     from mrsim.sim.world import Timer, World
 
-PLACE = "operations"
+PLACE = OPERATIONS
 """Where whoever carries a switchover out stands: a person, or a pipeline."""
 
 LOOKS_EVERY_S = 1.0

@@ -109,8 +109,7 @@ class Control:
         self.on_decided: Callable[[int], None] = nobody_listens
         self.on_new_primary: Callable[[int], None] = nobody_listens
         self.on_news: Callable[[int], None] = nobody_listens
-        self.on_stage: Callable[[int], None] = nobody_listens
-        """Called with the last event whenever it has come to another stage."""
+        self.on_stage: Callable[[int], None] = nobody_listens  # whenever it comes to another stage
         fence = failover.fence
         order = failover.promote.order
         runbook = failover.runbook

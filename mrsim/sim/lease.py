@@ -267,6 +267,16 @@ class LeaseControl:
         """Who holds the lease; None if nobody does."""
         return self._holder if self._held else None
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether its last holder is primary though the lease is over, because all members accepted that."""
+        return self._goes_on()
+
+    def may_lead(self, node: Node) -> bool:
+        """Return whether its holder may become primary now: it can renew, or all members accept that it goes on."""
+        accepted = self._failsafe is not None and self._failsafe.active(node)
+        return node.agent_alive and (self._store.usable_from(node.region) or accepted)
+
     def usable_from(self, place: str) -> bool:
         """Return whether somebody there can use the lease store."""
         return self._store.usable_from(place)

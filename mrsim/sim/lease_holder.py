@@ -43,6 +43,8 @@ class HolderClock:
         Regions of holders that lost the lease while they were promoted.
     on_reset
         ``on_reset(region, cause)``: a watchdog has reset the host there.
+    on_accepted
+        Called with the event for which the lease was not renewed when all members accept that its holder goes on.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class HolderClock:
         self.stepped_down: set[str] = set()
         self.late: set[str] = set()
         self.on_reset: Callable[[str, int], None] = nobody_listens
+        self.on_accepted: Callable[[int], None] = nobody_listens
 
     def missed(self, holder: Node, renewed_s: float) -> None:
         """Plan what a holder does that last renewed its lease at ``renewed_s``.
@@ -110,6 +113,7 @@ class HolderClock:
         self._guard(holder, now)
         turn_s = max(self._lease.loop_wait, self._lease.retry_timeout + takes_s)
         self._later(now + turn_s * self._slow, "steps-down", lambda: self._give_up(holder))
+        self.on_accepted(self._cause())
 
     def _step_down(self, holder: Node, why: str) -> None:
         if not holder.agent_alive or not holder.running:

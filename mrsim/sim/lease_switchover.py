@@ -159,7 +159,7 @@ class _Attempt(Attempt):
         if self._lease.holder is old and old.is_primary and (old.draining or not began):
             return True
         if old.draining:
-            if old.is_primary:
+            if old.is_primary and not self._lease.goes_on:
                 self._last = self._database.demote(old.region, self._last, "shut down, and without its lease")
             old.end_drain(self._world.now)
             self._shutdown.start_again(self._last)
@@ -194,7 +194,7 @@ class _Attempt(Attempt):
     def _go_back(self) -> None:
         if not self._holds():
             return
-        if not (self._old.agent_alive and self._lease.usable_from(self._old.region)):
+        if not self._lease.may_lead(self._old):
             # Its agent starts it as primary while it can renew the lease, and not before.
             self._owner.look_for(Again(self._world, f"{self._name}/switchover/back", self._go_back))
             return

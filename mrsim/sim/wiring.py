@@ -174,6 +174,7 @@ class Wiring:
             # Nobody sends a fence under a lease.
             self.presenting = presenting_of(world, network, self._name, failover, database, self.clusters)
             self.leased = LeaseSwitchovers(world, network, self._name, database, lease, returns)
+            lease.clock.on_accepted = self.leased.look
             for looks_again in (lease.update, self.leased.look):
                 database.listen(looks_again)
                 self._refreshers.append((None, looks_again))

@@ -436,6 +436,28 @@ def test_a_holder_that_loses_its_lease_while_it_is_shut_down_does_not_write_on(
             assert [span.end_s for span in trace.stores["db"].acks["db@us-east"]] == [pytest.approx(1000.37, abs=0.1)]
 
 
+MEMBERS = (
+    "  - {kind: replication-stall, store: db, region: us-west, at: 999s}\n"
+    "  - {kind: partition, between: [us-east, us-west], and: [w1, w2, w3], at: 1305s, lasts: 1h, in_flight: lost}\n"
+)
+
+
+@pytest.mark.parametrize("failsafe", [True, False])
+def test_a_holder_goes_back_without_the_store_if_all_members_accept_that(failsafe: bool) -> None:
+    """10 to 20 s after the store is gone its retries have failed: then it asks the standby, or steps down."""
+    text = LEASE.replace("network:", "witnesses: {w1: {rtt: 10ms}, w2: {rtt: 10ms}, w3: {rtt: 10ms}}\nnetwork:")
+    text = text.replace("voters: [us-east, us-west, operations]", "voters: [w1, w2, w3]")
+    for trace in traces(MEMBERS, {"stores.db.failover.decide.failsafe_mode": failsafe}, text=text):
+        assert nodes(trace) == ["db@us-east"]
+        first, second = trace.stores["db"].acks["db@us-east"]
+        assert first.end_s == pytest.approx(1000.37, abs=0.1)
+        assert second.end_s == INF
+        if failsafe:
+            assert 1315.0 <= resumed_s(trace) == second.start_s <= 1326.4
+        else:
+            assert 4905.0 < second.start_s < 4905.0 + 10.0 + 10.0 + 1.0 + 0.5
+
+
 def test_one_that_nobody_could_replace_writes_again_with_its_agent() -> None:
     """The standby is lost: the lease runs out without it, and is taken again by the agent that is back."""
     for enforced in ("holder", "nobody"):
