@@ -7,17 +7,16 @@ heavy is imported inside the commands.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 from click.core import ParameterSource
 
+from mrsim.commands import streams
 from mrsim.commands.calibrate import calibrate_command
 from mrsim.commands.check import register_check
 from mrsim.commands.compare import register_compare
@@ -66,9 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     arguments
         Without the program's name; those of the process if not given.
     """
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # closed by who started the process, as in «mrsim ... >&-»
-            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
+    streams.prepare()
     interruptions = Interruptions(INTERRUPTED)
     interruptions.install()
     try:
@@ -102,12 +99,11 @@ def _guarded(arguments: Sequence[str] | None) -> int:
     except (BrokenPipeError, SystemExit):
         # The reader of a pipe has seen enough, as in «mrsim trace ... | head». click itself would leave with
         # SystemExit(1) then, which would read as a failed budget.
-        _mute(sys.stdout)
+        streams.mute(sys.stdout)
         return PIPE_CLOSED
     except OSError as error:
-        _mute(sys.stdout)
-        name = f"{error.filename}: " if error.filename else ""
-        return _say(f"{name}{error.strerror or error}", INVALID)
+        streams.mute(sys.stdout)
+        return _say(streams.why(error), INVALID)
     except Exception:
         import traceback
 
@@ -120,14 +116,8 @@ def _say(message: str, code: int, *, prefix: str = "mrsim: ") -> int:
     try:
         click.echo(f"{prefix}{message}", err=True)
     except OSError:
-        _mute(sys.stderr)
+        streams.mute(sys.stderr)
     return code
-
-
-def _mute(stream: Any) -> None:
-    """Point a broken stream at nothing, so that the interpreter's last flush does not fail again."""
-    with suppress(OSError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _version(context: click.Context, _option: click.Parameter, wanted: bool) -> None:

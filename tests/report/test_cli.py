@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import resource
 import select
 import signal
 import subprocess
@@ -14,6 +15,7 @@ import time
 import tomllib
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -324,8 +326,26 @@ def test_standard_output_on_a_full_disk(good: Path) -> None:
             env=environment(),
         )
     assert done.returncode == 2
-    assert "No space left" in done.stderr
-    assert len(done.stderr.splitlines()) == 1
+    assert done.stderr == "mrsim: standard output: No space left on device\n"
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_report_that_is_cut_short_is_no_success(tmp_path: Path, unbuffered: str) -> None:
+    """With PYTHONUNBUFFERED, as containers set it, what a disk does not take was dropped and the exit code was 0."""
+    shown, limit = tmp_path / "shown", 5000
+    with shown.open("w") as file:
+        done = subprocess.run(
+            [sys.executable, "-m", "mrsim", "presets"],
+            stdout=file,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            cwd=ROOT,
+            env=environment(PYTHONUNBUFFERED=unbuffered),
+            preexec_fn=partial(resource.setrlimit, resource.RLIMIT_FSIZE, (limit, limit)),
+        )
+    assert shown.stat().st_size <= limit < len(mrsim("presets").stdout)
+    assert (done.returncode, done.stderr) == (2, "mrsim: standard output: File too large\n")
 
 
 def test_a_closed_pipe_is_silent(good: Path) -> None:
