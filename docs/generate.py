@@ -18,6 +18,7 @@ from typing import Any
 
 from docs import cloudnative_pg
 from mrsim.metrics import METRICS, Metric
+from mrsim.report.metrics import metric_cells
 from mrsim.scenario.schema import schema
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -37,6 +38,7 @@ COMMANDS = (
     "trace",
     "schema",
     "presets",
+    "metrics",
     "calibrate",
     "score",
 )
@@ -113,11 +115,9 @@ def metrics() -> str:
 
 
 def _metric_row(metric: Metric) -> str:
-    labels = ", ".join(f"{x.name} ({x.default})" if x.default is not None else x.name for x in metric.labels)
-    names = f"`{metric.name}`" + "".join(f", `{alias}`" for alias in metric.aliases)
-    notes = [" Can be unfinished."] * metric.unfinished + [" Needs a horizon."] * metric.needs_horizon
-    aggregations = ", ".join("pN" if name == "p" else name for name in metric.aggregations)
-    return f"| {names} | {metric.kind} | {labels} | {aggregations} | {metric.summary}{''.join(notes)} |\n"
+    names, kind, labels, aggregations, said = metric_cells(metric)
+    quoted = ", ".join(f"`{name}`" for name in names.split(", "))
+    return f"| {quoted} | {kind} | {labels} | {aggregations} | {said} |\n"
 
 
 def reference() -> str:

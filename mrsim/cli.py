@@ -21,6 +21,7 @@ from mrsim.commands.calibrate import calibrate_command
 from mrsim.commands.check import register_check
 from mrsim.commands.compare import register_compare
 from mrsim.commands.interruptions import Interruptions
+from mrsim.commands.metrics import metrics_command
 from mrsim.commands.options import INTERRUPTED, PATH, SEED, SET, TRIAL, study_options
 from mrsim.commands.precision import precision_options, run_until
 from mrsim.commands.rare import register_rare
@@ -357,6 +358,7 @@ def _readable(path: Path) -> None:
 
 
 commands.add_command(calibrate_command)
+commands.add_command(metrics_command)
 register_score(commands, _load, study)
 register_check(commands, _scenario_files, _load_all, growing)
 register_compare(commands, _load, study)

@@ -21,6 +21,7 @@ from pathlib import Path
 import pytest
 
 from mrsim.cli import main
+from mrsim.metrics import METRICS
 from mrsim.study.results import Results
 from tests.report.samples import SCENARIO_TEXT
 
@@ -203,6 +204,17 @@ def test_schema_and_presets() -> None:
     wrong = mrsim("presets", "show", "route53-fest")
     assert wrong.returncode == 2
     assert "route53-fast" in one_line(wrong)
+
+
+def test_metrics_are_listed_and_found_by_any_word() -> None:
+    every = mrsim("metrics").stdout
+    assert all(re.search(rf"^{metric.name}\b", every, re.MULTILINE) for metric in METRICS)
+    found = mrsim("metrics", "Recovery time").stdout
+    assert found.startswith("rto_s, rto{service, op, clients, of=affected}: duration; mean, median, pN\n    Recovery")
+    assert "data_loss_s" not in found
+    wrong = mrsim("metrics", "rpos")
+    assert wrong.returncode == 2
+    assert one_line(wrong) == "mrsim: no metric has 'rpos' in its name or description (did you mean 'rpo_s'?)"
 
 
 def test_help_and_version() -> None:
