@@ -91,7 +91,7 @@ SET = click.option(
     multiple=True,
     callback=_settings,
     metavar="PATH=VALUE",
-    help="Change a value of the scenario, such as dns.shop.ttl=30s; repeatable.",
+    help="Change a value of the scenario, such as dns.shop.ttl=30s; null takes an optional part away; repeatable.",
 )
 
 

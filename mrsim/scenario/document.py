@@ -26,7 +26,7 @@ DEEPEST = 24
 _INT = re.compile(r"[-+]?[0-9]+", re.ASCII)
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", re.ASCII)
 _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
-_NULLS = ("", "~", "null", "Null", "NULL")
+NULLS = ("", "~", "null", "Null", "NULL")
 _BOOLS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _BOOLS_1_1 = ("y", "n", "yes", "no", "on", "off")
 _SEXAGESIMAL = re.compile(r"[-+]?[0-9]+(:[0-5]?[0-9])+(\.[0-9]*)?", re.ASCII)
@@ -188,7 +188,7 @@ class Converter:
             if text == "<<":
                 self._at(mark, path, "'<<' (a merge key) is not part of YAML 1.2", "write the keys out")
                 return None
-            plain = text in _NULLS or text in _BOOLS or _INT.fullmatch(text) or _FLOAT.fullmatch(text)
+            plain = text in NULLS or text in _BOOLS or _INT.fullmatch(text) or _FLOAT.fullmatch(text)
             if plain:
                 self._at(mark, path, f"the key {text!r} is not a string", "quote it")
                 return None
@@ -202,7 +202,7 @@ class Converter:
         self.document.texts[path] = text
         if node.style is not None:
             return text
-        if text in _NULLS:
+        if text in NULLS:
             self.document.add(path, "there is no value here", "write one or leave the key out")
             return None
         if text in _BOOLS:

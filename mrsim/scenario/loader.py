@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from importlib.resources import files
@@ -16,10 +16,10 @@ from ruamel.yaml.reader import ReaderError
 
 from mrsim.errors import Problem, ScenarioError
 from mrsim.scenario.build import build
-from mrsim.scenario.document import Converter, Document
+from mrsim.scenario.document import NULLS, Converter, Document
 from mrsim.scenario.library import Library, Preset, read_presets
 from mrsim.scenario.model import Scenario
-from mrsim.scenario.settings import Setting, apply_written, merged
+from mrsim.scenario.settings import LEFT_OUT, Setting, apply_written, merged
 
 LARGEST_FILE = 1024 * 1024
 """Bytes of the largest scenario file that is read."""
@@ -57,6 +57,14 @@ def _check_is_text(value: object) -> None:
         raise TypeError(message)
 
 
+def _check_are_settings(settings: Sequence[object]) -> None:
+    if isinstance(settings, (str, Mapping)) or not all(isinstance(one, Setting) for one in settings):
+        message = (
+            "settings were given as something else: mrsim.load(path).with_({'dns.shop.ttl': '30s'}) changes values"
+        )
+        raise TypeError(message)
+
+
 def loads(text: str, path: str = "<string>", settings: Sequence[Setting] = ()) -> Scenario:
     """Read a scenario from a text.
 
@@ -74,9 +82,10 @@ def loads(text: str, path: str = "<string>", settings: Sequence[Setting] = ()) -
     ScenarioError
         With every problem found, each with its line and column.
     TypeError
-        If it is no text.
+        If it is no text, or what is given as settings is something else.
     """
     _check_is_text(text)
+    _check_are_settings(settings)
     document = _document(text, path)
     if document.data is None or not isinstance(document.data, dict):
         problems = document.problems or [
@@ -124,6 +133,8 @@ def library() -> Library:
 
 def _value(value: Any) -> Document:
     """Return the value of a setting as a document: a text is read as one of the scenario language."""
+    if value is None or (isinstance(value, str) and value.strip() in NULLS and value.strip()):
+        return Document(data=LEFT_OUT)
     if not isinstance(value, str):
         return Document(data=value)
     if not value.strip():

@@ -72,7 +72,7 @@ class Scenario(Model):
         changes, more
             New values by path, such as ``{"dns.shop.ttl": "30s", "faults[0].lasts": "10min"}``. Paths are those that
             messages show. Values are written as in a file; numbers, truth values, lists and mappings may be given as
-            such.
+            such. None, or ``"null"``, takes an optional part away.
 
         Raises
         ------

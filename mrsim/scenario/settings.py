@@ -2,7 +2,8 @@
 
 A path is one of those that error messages show. Most settings change what is written before short forms and presets
 are expanded, so ``dns.shop.health_check=route53-standard`` chooses another preset; one whose place only comes into
-being by expanding (``dns.shop.health_check.every`` where the file names a preset) changes the expanded form.
+being by expanding (``dns.shop.health_check.every`` where the file names a preset) changes the expanded form. ``null``
+takes an optional part away, as if its key had been left out.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from mrsim.scenario.document import Document, Path, nearest, shortened, shown_va
 MOST_SETTINGS = 1000
 """Settings of one scenario."""
 
+LEFT_OUT = object()
+"""The value of a setting that takes a key away."""
+
 _PART = re.compile(r"([^.\[\]{}=\s][^.\[\]{}=]*?(?:\{[^{}]*\})?)\s*(?=[.\[]|$)|\[(\d{1,6})\](?=[.\[]|$)")
 _SETTING = re.compile(r"((?:[^={}]|\{[^{}]*\})*)=(.*)", re.DOTALL)
 
@@ -32,7 +36,8 @@ class Setting:
     path
         Keys and indices from the top of the file.
     value
-        A text in the scenario language, or plain data: numbers, truth values, lists and mappings.
+        A text in the scenario language, or plain data: numbers, truth values, lists and mappings; None, or the text
+        ``null``, leaves the key out.
     """
 
     path: Path
@@ -40,6 +45,8 @@ class Setting:
 
     def __str__(self) -> str:
         """Return the setting as it is written on a command line."""
+        if self.value is None:
+            return f"{where(self.path)}=null"
         return f"{where(self.path)}={self.value if isinstance(self.value, str) else shown_value(self.value)}"
 
 
@@ -159,13 +166,13 @@ def apply_expanded(
     """
     changed = []
     for index in left:
-        path = settings[index].path
-        if _put(data, path, values[index].data):
+        path, left_out = settings[index].path, values[index].data is LEFT_OUT
+        if not left_out and _put(data, path, values[index].data):
             _note(document, path, values[index], index)
             changed.append(where(path))
         else:
             document.places[path] = _place(index)
-            document.add(path, *_lost(data, path))
+            document.add(path, *_lost(data, path, left_out=left_out))
     return changed
 
 
@@ -184,6 +191,9 @@ def _put(data: Any, path: Path, value: Any) -> bool:
         data[part] = copy(data[part])
         data = data[part]
     last = path[-1]
+    if value is LEFT_OUT:
+        # Of a list, later items would get other numbers, and the next setting would mean another one.
+        return isinstance(data, dict) and data.pop(last, LEFT_OUT) is not LEFT_OUT
     if isinstance(data, dict) and isinstance(last, str):
         data[last] = value
         return True
@@ -226,7 +236,7 @@ def _note(document: Document, path: Path, value: Document, index: int) -> None:
         document.add(path, f"{inner[1:]}: {problem.message}" if inner else problem.message, problem.hint)
 
 
-def _lost(data: Any, path: Path) -> tuple[str, str]:
+def _lost(data: Any, path: Path, *, left_out: bool = False) -> tuple[str, str]:
     """Return what is wrong with a path that leads nowhere, and the nearest that leads somewhere."""
     from mrsim.scenario.homes import belongs, writable
 
@@ -244,7 +254,11 @@ def _lost(data: Any, path: Path) -> tuple[str, str]:
         elif isinstance(data, (list, tuple)):
             if not isinstance(part, int) or part >= len(data):
                 return f"{around} is a list of {len(data)}", f"write {around}[0]"
+            if left_out and depth == len(path) - 1:
+                return "an item of a list cannot be taken away", f"set {around} to those that stay"
             data = data[part]
         else:
             return f"{around} is {shortened(shown_value(data))}, which has nothing inside", f"set {around} itself"
+    if left_out:
+        return "nothing is written here that could be taken away", "a preset or a default says it: set another value"
     return "this cannot be set", ""

@@ -175,3 +175,35 @@ def test_paths_are_read_as_they_are_shown() -> None:
     assert read_path("stores.orders-db.standbys[1].region") == ("stores", "orders-db", "standbys", 1, "region")
     assert read_path("network.wal_bandwidth.us-east/*") == ("network", "wal_bandwidth", "us-east/*")
     assert read_path("budgets.rto{service=a, clients=99.9%}[0]") == ("budgets", "rto{service=a, clients=99.9%}", 0)
+
+
+FENCED = FILE.with_name("isolation-stonith.yaml")
+
+
+@pytest.mark.parametrize("nothing", [None, "null", "~", " null "])
+def test_an_optional_part_is_taken_away_as_if_its_key_had_been_left_out(nothing: str | None) -> None:
+    text = FENCED.read_text(encoding="utf-8")
+    (line,) = (line for line in text.splitlines() if line.strip().startswith("fence:"))
+    without = load(FENCED).with_({"stores.orders-db.failover.fence": nothing})
+    assert without == loads(text.replace(line, ""), str(FENCED))
+    (setting,) = without.settings
+    assert load(FENCED, [read_setting(str(setting))]) == without
+    assert nothing is not None or str(setting) == "stores.orders-db.failover.fence=null"
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("stores.orders-db.primary", "'primary' is missing (write the region of the primary)"),
+        ("dns.shop.tll", "there is no 'tll' in dns.shop (did you mean 'ttl'?)"),
+        ("faults[0]", "an item of a list cannot be taken away (set faults to those that stay)"),
+        (
+            "stores.orders-db.endpoint.reconnect",
+            "nothing is written here that could be taken away (a preset or a default says it: set another value)",
+        ),
+    ],
+)
+def test_what_cannot_be_taken_away_is_said_in_one_line(path: str, message: str) -> None:
+    with pytest.raises(ScenarioError) as caught:
+        load(FILE).with_({path: None})
+    assert str(caught.value) == f"{FILE}: {path}: {message}"
