@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from mrsim.measure.latency import commit_wait_s
+from mrsim.report.idle import idle
 from mrsim.report.layout import DEFAULT_WIDTH, Page
 from mrsim.report.verdicts import asks_for_at_least
 from mrsim.scenario.control import DecideLease
@@ -154,7 +155,7 @@ def remarks_beside_budgets(scenario: Scenario) -> list[str]:
         until = f"until {store.primary} follows it" if follows else f"and {store.primary} never follows it (on_return)"
         said = f"stores.{name}.commit: once promoted, {' or '.join(regions)} cannot acknowledge commits {until}"
         found.append(f"{said}; when_short: degrade, or more synchronous standbys, would let it")
-    return found
+    return found + idle(scenario)
 
 
 def remarks_counted(scenarios: Sequence[Scenario], *, width: int = DEFAULT_WIDTH, colour: bool = False) -> str:

@@ -28,3 +28,8 @@ def latest_start_s(fault: Fault, stores: Iterable[Store]) -> float:
     end = float(fault.at.quantile([1.0 - 2.0**-53])[0])
     usual = float(fault.at.quantile([NEARLY_ALL])[0])
     return end if end <= 2.0 * usual else usual
+
+
+def earliest_start_s(fault: Fault) -> float:
+    """Return the earliest start of a fault: the lower end of its range, 0 if it is random."""
+    return float(fault.at.quantile([0.0])[0]) if isinstance(fault.at, Distribution) else 0.0

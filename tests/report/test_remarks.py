@@ -122,7 +122,7 @@ def test_a_cluster_too_small_for_its_own_rule_is_remarked_on(many: int, *, commi
 )
 def test_a_quantile_of_a_mean_is_remarked_on(budget: str, *, remarked: bool) -> None:
     people = "clients: {users: {near: us-east, share: 100%, resolvers: honest, class: browser}}\n"
-    people += "dns: {www: {serves: [orders], policy: failover, ttl: 60s}}\n"
+    people += "dns: {www: {serves: [orders], policy: failover, ttl: 60s, health_check: route53-fast}}\n"
     text = SCENARIO.replace("RULE", "async").replace("FIRST", "eu-west") + people + f"budgets:\n  {budget}\n"
     expected = ["of single writes it is writes=99%"] if remarked else []
     assert [said.partition("; ")[2] for said in remarks_on(loads(text))] == expected
@@ -173,12 +173,105 @@ def test_connections_too_few_for_the_round_trip_are_remarked_on(commits: int, co
     assert all(f"{carried:.0f} commits/s" in remark for remark in said)
 
 
+PAGES = """\
+name: pages
+horizon: 30min
+regions: [us-east, eu-west, ap-southeast]
+network: {rtt: {us-east/eu-west: 70ms, us-east/ap-southeast: 200ms, eu-west/ap-southeast: 160ms}}
+stores: {db: {primary: eu-west, standbys: [us-east, ap-southeast], wal: {commits: 1/s}}}
+services:
+  orders: {writes: db}
+  pages: {reads: {db: nearest}, runs_in: [us-east, eu-west]}
+dns: {www: {serves: [pages, orders], ttl: 60s, RECORD}}
+clients: {people: {near: us-east, share: 100%, resolvers: honest, class: app}}
+faults:
+  - {kind: region-loss, region: us-east, at: 300.37s, lasts: permanent, connections: hang, in_flight: lost}
+"""
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        "policy: latency",
+        "policy: latency, health_check: route53-fast",
+        "policy: failover",
+        "policy: failover, regions: [eu-west, us-east]",
+        "policy: geography, locations: {people: [us-east, eu-west]}",
+        "policy: geography, locations: {people: [eu-west, us-east]}",
+        "policy: weighted, weights: {us-east: 1, eu-west: 0}, regions: [us-east, eu-west]",
+        "policy: weighted, weights: {us-east: 0, eu-west: 1}, regions: [us-east, eu-west]",
+    ],
+)
+def test_clients_whom_nobody_leads_away_are_remarked_on(record: str) -> None:
+    """Exactly those records by which people are without service from the region's loss to the end."""
+    scenario = loads(PAGES.replace("RECORD", record))
+    trials = run(scenario, trials=2, seed=1, workers=1).trials
+    stay = trials["unavailability{service=pages,op=read}"].to_numpy() > 0.8
+    assert any("stay there while it is lost" in remark for remark in remarks_on(scenario)) is bool(stay.all())
+
+
+@pytest.mark.parametrize(
+    ("commit", "reads", "idle"),
+    [
+        ("async", "primary", ["us-east", "ap-southeast"]),
+        ("async", "nearest", []),
+        ("{any: 1, of: [ap-southeast]}", "primary", ["us-east"]),
+    ],
+)
+def test_a_standby_that_nothing_depends_on_is_remarked_on(commit: str, reads: str, idle: list[str]) -> None:
+    """Without one, every number is the same."""
+    text = PAGES.replace("db: nearest", f"db: {reads}").replace("wal:", f"commit: {commit}, wal:")
+    text = text.replace("RECORD", "policy: latency, health_check: route53-fast")
+    assert [remark for remark in remarks_on(loads(text)) if f"nobody can promote {' or '.join(idle)}," in remark] == [
+        remark for remark in remarks_on(loads(text)) if "no answer depends on it" in remark
+    ]
+    assert len(remarks_on(loads(text))) == bool(idle)
+    for place in idle:
+        left = {"us-east", "ap-southeast"} - {place}
+        pair = [run(one, trials=2, seed=1, workers=1).trials for one in (loads(text), loads(_only(text, *left)))]
+        assert pair[0].equals(pair[1])
+
+
+def _only(text: str, standby: str) -> str:
+    return text.replace("standbys: [us-east, ap-southeast]", f"standbys: [{standby}]")
+
+
+HAPPENS = PAGES.replace("RECORD", "policy: failover, regions: [eu-west], health_check: route53-fast").replace(
+    "wal:", "failover: {detect: {from: [operations]}, decide: {by: operator}}, wal:"
+)
+HAPPENS = HAPPENS[: HAPPENS.index("faults:")]
+
+
+@pytest.mark.parametrize(
+    ("fault", "others", "remark"),
+    [
+        ("{kind: switchover, store: db, to: eu-west, at: 10min}", "", "there is nothing to switch over"),
+        ("{kind: switchover, store: db, to: us-east, at: 10min}", "", ""),
+        (
+            "{kind: switchover, store: db, to: eu-west, at: 20min}",
+            "  - {kind: switchover, store: db, to: us-east, at: 1min}\n",
+            "",
+        ),
+        ("{kind: brownout, region: eu-west, at: 10min, latency: 3s..8s}", "", "no request fails by it"),
+        ("{kind: brownout, region: eu-west, at: 10min, latency: 3s..8s, clients_give_up_after: 5s}", "", ""),
+        ("{kind: brownout, region: eu-west, at: 10min, latency: 3s..8s, errors: 10%}", "", ""),
+    ],
+)
+def test_what_happens_to_no_effect_is_remarked_on(fault: str, others: str, remark: str) -> None:
+    """Exactly where no write fails from then on."""
+    scenario = loads(f"{HAPPENS}faults:\n{others}  - {fault}\n")
+    assert [remark in said for said in remarks_on(scenario)] == [True] * bool(remark)
+    if not others:
+        trials = run(scenario, trials=2, seed=1, workers=1).trials
+        assert bool((trials["unavailability{service=orders,op=write}"] == 0.0).all()) is bool(remark)
+
+
 # Where reports tell of them ------------------------------------------------------------------------------------------
 
 JUDGED = (
     SCENARIO.replace("FIRST", "eu-west")
     + """\
-dns: {www: {serves: [orders], policy: latency, ttl: 60s}}
+dns: {www: {serves: [orders], policy: latency, ttl: 60s, health_check: route53-fast}}
 clients: {users: {near: us-east, share: 100%, resolvers: honest, class: app}}
 budgets:
   rpo{store=db}: [p50 < 1min, p50 > 1ms]
