@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from mrsim.metrics import BY_NAME
-from mrsim.report.cells import value_text
+from mrsim.report.cells import alone_text
 from mrsim.report.comparison import difference_cells
 from mrsim.report.layout import DEFAULT_WIDTH, Column, Page, kept
 from mrsim.report.numbers import NOTHING, Quantity, half_width, number
@@ -187,7 +187,7 @@ def remark(of: Compared, change: Change) -> str:
     kind = BY_NAME[of.budget.metric].kind
     parts = [f"{change.verdict} by the {change.by}"]
     if of.budget.aggregation not in ("mean", "trials"):
-        before, after = (value_text(kind, side) for side in (change.was, change.now))
+        before, after = (alone_text(kind, side) for side in (change.was, change.now))
         parts.append(f"{of.budget.aggregation} {before} -> {after}")
     if kind != "flag" and change.worse:
         allowed = f"worse by more than {number(kind, change.tolerance)}" if change.tolerance else "worse"

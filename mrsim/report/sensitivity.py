@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from mrsim.report.cells import estimate_text, value_text
+from mrsim.report.cells import alone_text, estimate_text
 from mrsim.report.comparison import difference_cells, kind_of
 from mrsim.report.json_export import finite
 from mrsim.report.layout import DEFAULT_WIDTH, Column, Page
@@ -73,7 +73,7 @@ def ends(found: Sensitivity, bar: Bar) -> tuple[str, str]:
     kind = kind_of(found.asked.column)
     if found.asked.aggregation == "trials":
         return estimate_text(kind, bar.low), estimate_text(kind, bar.high)
-    return value_text(kind, bar.low), value_text(kind, bar.high)
+    return alone_text(kind, bar.low), alone_text(kind, bar.high)
 
 
 def _alone(page: Page, found: Sensitivity) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from mrsim.errors import ResultsError
 from mrsim.report import plots
-from mrsim.report.cells import value_text
+from mrsim.report.cells import alone_text
 from mrsim.report.comparison import kind_of
 from mrsim.report.comparison_plots import png_of, short
 from mrsim.report.sweep import heading, short_names, unit_of
@@ -108,7 +108,7 @@ def sweep_map(sweep: Sweep, quantity: Quantity | None = None, ax: Axes | None = 
             check = sweep.check(point, quantity)
             word = {"failed": "\nfails", "inconclusive": "\nundecided"}.get(check.verdict if check else "", "")
             colour = "black" if shown[i, j] > middle else "white"
-            text = f"{value_text(kind_of(quantity.column), seen)}{word}"
+            text = f"{alone_text(kind_of(quantity.column), seen)}{word}"
             ax.text(j, i, text, ha="center", va="center", color=colour, fontsize="small")
     names = short_names(sweep.axes)
     ax.set_xticks(range(len(across.levels)), [str(level) for level in across.levels])

@@ -292,7 +292,7 @@ def _latency(page: Page, results: Results) -> None:
         service, cohort = row.service, _who(row.cohort)
         names = ("" if service == last[0] else service, "" if (service, cohort) == last else cohort)
         last = (service, cohort)
-        texts = [value_text("duration", row.over_writes[share]) if share in row.over_writes else "" for share in shares]
+        texts = [alone_text("duration", row.over_writes[share]) if share in row.over_writes else "" for share in shares]
         counted = next(iter(row.over_writes.values())).n
         when = "before" if row.when == "before" else "at the end"
         cells.append((*names, when, *texts, "" if counted == row.trials else f"{counted} of {row.trials}"))
@@ -325,7 +325,7 @@ def _states(page: Page, results: Results) -> None:
         return
     page.heading("Served in part", "mean time of a client up to the horizon: read-only, and neither reads nor writes")
     cells = [
-        (service, _who(cohort), value_text("duration", part), value_text("duration", down))
+        (service, _who(cohort), alone_text("duration", part), alone_text("duration", down))
         for service, cohort, part, down in rows
     ]
     page.table((Column("service"), Column("from"), Column("read-only", "right"), Column("down", "right")), cells)
@@ -338,7 +338,7 @@ def _retried(page: Page, results: Results) -> None:
     page.heading(
         "Second tries", "mean time of a client up to the horizon in which the proxy answers from another region"
     )
-    cells = [(service, op, value_text("duration", mean)) for service, op, mean in rows]
+    cells = [(service, op, alone_text("duration", mean)) for service, op, mean in rows]
     page.table((Column("service"), Column("op"), Column("answered on the second try", "right")), cells)
 
 
@@ -348,7 +348,7 @@ def _readings(page: Page, results: Results) -> None:
         return
     page.heading("Reads", "mean age of what they return, and the share of reads of one's own write that miss it")
     cells = [
-        (service, _who(cohort), value_text("duration", age), value_text("share", missed))
+        (service, _who(cohort), alone_text("duration", age), alone_text("share", missed))
         for service, cohort, age, missed in rows
     ]
     columns = (Column("service"), Column("from"), Column("age", "right"), Column("own write missed", "right"))

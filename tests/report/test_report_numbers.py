@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mrsim.report import text
 from mrsim.report.cells import alone_text, estimate_text, interval_text, value_text
+from mrsim.report.layout import Page
 from mrsim.report.numbers import count, duration, event_rate, interval, share
+from mrsim.report.tables import LatencyRow
 from mrsim.study.statistics import Estimate, Sample, estimate
 
 
@@ -122,6 +126,31 @@ def test_a_number_without_its_interval_beside_it_is_not_rounded_to_nothing() -> 
     assert alone_text("duration", wide) == "5 s"
     assert alone_text("duration", seen(0.0, 0.0, 1200.0)) == "0 s"
     assert alone_text("duration", seen(98.0, 96.1, 101.3)) == value_text("duration", seen(98.0, 96.1, 101.3))
+
+
+@pytest.mark.parametrize(
+    ("table", "rows"),
+    [
+        ("_states", lambda wide: [("app", "all", wide, wide)]),
+        ("_retried", lambda wide: [("app", "read", wide)]),
+        ("_readings", lambda wide: [("app", "all", wide, wide)]),
+        ("_latency", lambda wide: [LatencyRow("app", "all", "before", 1, {"mean": wide})]),
+    ],
+)
+def test_tables_without_intervals_round_nothing_to_none(
+    table: str, rows: Callable[[Estimate], list[object]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = {
+        "_states": "state_rows",
+        "_retried": "retried_rows",
+        "_readings": "reading_rows",
+        "_latency": "latency_rows",
+    }
+    monkeypatch.setattr(text, names[table], lambda _: rows(seen(0.0048, 0.0046, 1.2)))
+    page = Page(120)
+    getattr(text, table)(page, None)
+    assert re.search(r"\b5 ms", page.text())
+    assert not re.search(r"\b0 (m?s|%)", page.text())
 
 
 @given(st.floats(0, 1e5), st.floats(0, 1e4), st.floats(0, 1e4))
