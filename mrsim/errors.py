@@ -33,8 +33,12 @@ class Problem:
     hint: str = ""
 
 
+MOST_SHOWN = 40
+"""Problems of one file that a message shows."""
+
+
 class ScenarioError(MrsimError):
-    """A scenario file or a budget expression that cannot be used; carries every problem found."""
+    """A scenario file or a budget expression that cannot be used; carries every problem found, and shows the first."""
 
     def __init__(self, problems: list[Problem], path: str = "<scenario>") -> None:
         self.problems = tuple(problems)
@@ -43,11 +47,13 @@ class ScenarioError(MrsimError):
 
     def _text(self) -> str:
         lines = []
-        for problem in self.problems:
+        for problem in self.problems[:MOST_SHOWN]:
             place = f"{self.path}:{problem.line}:{problem.column}" if problem.line else self.path
             where = f" {problem.where}:" if problem.where else ""
             hint = f" ({problem.hint})" if problem.hint else ""
             lines.append(f"{place}:{where} {problem.message}{hint}")
+        if len(self.problems) > MOST_SHOWN:
+            lines.append(f"{self.path}: and {len(self.problems) - MOST_SHOWN} more; is it a scenario file?")
         return "\n".join(lines)
 
 

@@ -81,6 +81,18 @@ _BOUNDS = {
     "greater_than_equal": ("at least", "ge"),
     "less_than_equal": ("at most", "le"),
 }
+_MAPPINGS = {
+    "wal_bandwidth": "write what each direction carries, such as {us-east/*: 100Mbit/s}",
+    "reads": "write each store with its route, such as {orders-db: nearest}",
+    "zones": "write the zones of each region, such as {us-east: [us-east-a, us-east-b]}",
+    "weights": "write a weight for each region, such as {us-east: 9, eu-west: 1}",
+    "stores": "write each store by its name: {orders-db: {primary: us-east, ...}}",
+    "services": "write each service by its name: {orders: {writes: orders-db}}",
+    "dns": "write each record by its name: {shop: {serves: [orders], policy: latency, ttl: 60s}}",
+    "clients": "write each cohort by its name: {users: {near: us-east, share: 100%, ...}}",
+}
+"""How a mapping is written whose keys are names, by its own key."""
+
 _ABSENT = ("none", "no", "off", "never", "disabled")
 _DISCRIMINATORS = ("kind", "by")
 
@@ -164,18 +176,20 @@ def _said(finding: dict[str, Any], path: Path, document: Document) -> tuple[str,
         word, key = _BOUNDS[kind]
         return f"{shown} must be {word} {_bound(shown, float(context[key]))}", "", False
     if kind in _KINDS:
-        return f"{shown!r} is not {_KINDS[kind]}", _other_form(finding.get("input"), _KINDS[kind]), False
+        return f"{shown!r} is not {_KINDS[kind]}", _other_form(finding.get("input"), _KINDS[kind], last), False
     if kind == "too_short":
         return "the list is empty", f"{context.get('min_length', 1)} or more are needed", False
     return f"{shown!r}: {finding['msg']}", "", False
 
 
-def _other_form(value: Any, needed: str) -> str:
-    """Return how a value is written that was given as a list of one, or as one where a list is needed."""
+def _other_form(value: Any, needed: str, key: str) -> str:
+    """Return how the value of a key is written that was given as a list of one, or as one where a list is needed."""
     if needed == "a list" and isinstance(value, (str, dict)) and value:
         return f"write [{shortened(shown_value(value))}]" if isinstance(value, str) else "write a list: [...]"
     if needed == "a mapping" and (value is False or (isinstance(value, str) and value.lower() in _ABSENT)):
         return "leave the key out where there is none"
+    if needed == "a mapping":
+        return _MAPPINGS.get(key, "")
     if needed == "a text" and isinstance(value, list) and len(value) == 1:
         return f"write {shortened(shown_value(value[0]))}"
     return ""

@@ -83,6 +83,8 @@ def _overrides(overrides: dict[str, Any], regions: list[str], state: Resolving) 
             seconds = Resolved(parse(value, "duration"))
         except WrittenError as error:
             state.problem(path, str(error), error.hint)
+            # What is wrong with it has been said: the pair is there.
+            table[pair] = table[f"{ends[1]}/{ends[0]}"] = Resolved(0.0)
             continue
         if table.get(pair, seconds) != seconds:
             state.problem(path, f"{pair} and {ends[1]}/{ends[0]} differ; a round trip has one length", "keep one")

@@ -14,6 +14,21 @@ NO_CHOICE = ""
 """Preset name of an assumption that is a default of the language."""
 
 
+_FOR = {
+    "client-class": "clients.*.class",
+    "edge": "dns.*.edge",
+    "health-check": "dns.*.health_check",
+    "in-region": "stores.*.in_region",
+    "lease": "stores.*.failover.decide",
+    "product": "stores.*.product",
+    "resolver": "clients.*.resolvers",
+    "resolvers": "clients.*.resolvers",
+    "rtt": "network.rtt",
+    "slot": "feeds.*.slot",
+}
+"""Where presets of a kind are named."""
+
+
 @dataclass(slots=True)
 class Resolving:
     """State of one resolution: problems go to the document, what presets and defaults supplied to ``assumptions``."""
@@ -34,7 +49,10 @@ class Resolving:
         message = (
             f"unknown {kinds[0].replace('in-region', 'in_region').replace('-', ' ')} preset {shortened(str(name))!r}"
         )
-        self.problem(path, message, nearest(name, known))
+        other = self.library.get(name) if isinstance(name, str) else None
+        belongs = _FOR.get(other.kind, "") if other is not None else ""
+        hint = nearest(name, known)
+        self.problem(path, message, f"{shortened(str(name))!r} is for {belongs}; {hint}" if belongs else hint)
         return None
 
     def assume(self, path: Path, value: Any, entry: Entry, preset: str) -> None:

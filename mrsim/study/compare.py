@@ -25,7 +25,7 @@ from mrsim.study.paired import (
     wins,
 )
 from mrsim.study.paired_quantiles import quantile_differences
-from mrsim.study.run import run
+from mrsim.study.run import check_scenario, run
 from mrsim.study.statistics import CONFIDENCE
 
 if TYPE_CHECKING:
@@ -266,6 +266,8 @@ def compare(
     if len(scenarios) < 2:
         message = f"a comparison needs at least two scenarios, got {len(scenarios)}"
         raise ValueError(message)
+    for scenario in scenarios:
+        check_scenario(scenario, "compare")
     names = tuple(labels) if labels is not None else labels_of(scenarios)
     seed = fresh_seed() if seed is None else seed
     studies = []

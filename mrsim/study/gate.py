@@ -22,7 +22,7 @@ from mrsim.errors import ResultsError
 from mrsim.rng import fresh_seed
 from mrsim.study.claims import fewest_trials
 from mrsim.study.executors import Build
-from mrsim.study.run import Growing, chunk_function
+from mrsim.study.run import Growing, check_scenario, chunk_function
 from mrsim.study.statistics import CONFIDENCE
 from mrsim.study.verdict import Check, exit_code, judge_all
 
@@ -131,7 +131,12 @@ def check(
     SimulationError, WorkerError, Interrupted
         As :func:`mrsim.study.run.run`.
     """
+    named: object = scenarios
+    if isinstance(named, str):  # a sequence too, of letters
+        check_scenario(named, "check")
     family = list(scenarios) if isinstance(scenarios, Sequence) else [scenarios]
+    for scenario in family:
+        check_scenario(scenario, "check")
     seed = fresh_seed() if seed is None else seed
     growing = [Growing(scenario, seed, workers, executor, build) for scenario in family]
     plan = planned(family, trials, max(trials, MOST_TRIALS) if most is None else most)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import active_children, get_context
 from pathlib import Path
@@ -19,7 +20,9 @@ import pytest
 from mrsim.errors import ScenarioError, SimulationError
 from mrsim.scenario.loader import loads
 from mrsim.study.collect import CHUNK
+from mrsim.study.compare import compare
 from mrsim.study.executors import FIRST, WorkerError, tasks_of
+from mrsim.study.gate import check
 from mrsim.study.results import Results
 from mrsim.study.run import Interrupted, run, run_one
 from tests.study import fakes
@@ -120,10 +123,11 @@ def test_arguments_out_of_range_are_refused(arguments: dict[str, Any], error: ty
 
 
 @pytest.mark.parametrize("given", ["ward.yaml", Path("ward.yaml"), None])
-def test_what_is_no_scenario_is_refused_with_the_way_out(given: Any) -> None:
-    way_out = r"mrsim\.run\(mrsim\.load\(" + ("'ward.yaml'" if given else r"\.\.\.")
+@pytest.mark.parametrize("asked", [run, check, compare])
+def test_what_is_no_scenario_is_refused_with_the_way_out(given: Any, asked: Callable[..., object]) -> None:
+    way_out = rf"mrsim\.{asked.__name__}\(mrsim\.load\(" + ("'ward.yaml'" if given else r"\.\.\.")
     with pytest.raises(TypeError, match=way_out):
-        run(given, trials=10)
+        asked(*[given] * (2 if asked is compare else 1), trials=10)
 
 
 def test_a_study_without_faults_is_the_baseline() -> None:

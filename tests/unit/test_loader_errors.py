@@ -837,10 +837,45 @@ def test_a_key_of_another_kind_of_the_same_thing_is_not_sent_to_where_it_is() ->
         ("[eu-west, {region: ap-southeast, source: eu-west}]", "eu-west", "'eu-west' is not a list", "write [eu-west]"),
         ("fence: {through: cloud-api, takes: 5s..15s}", "fence: none", "'none' is not a mapping", "leave the key out"),
         ("orders: {writes: orders-db}", "orders: {writes: [orders-db]}", "'[orders-db]' is not", "write orders-db"),
+        (
+            "wal_bandwidth: {us-east/*: 40Mbit/s}",
+            "wal_bandwidth: 40Mbit/s",
+            "is not a mapping",
+            "{us-east/*: 100Mbit/s}",
+        ),
+        ("orders: {writes: orders-db}", "orders: {reads: orders-db}", "is not a mapping", "{orders-db: nearest}"),
+        (
+            "    primary:",
+            "    product: patroni\n    primary:",
+            "unknown product preset",
+            "is for stores.*.failover.decide; known: cl",
+        ),
     ],
 )
 def test_a_form_that_is_nearly_right_is_answered_with_it(old: str, new: str, message: str, hint: str) -> None:
     assert any(message in said and hint in given for _, said, given in _said(old, new))
+
+
+@pytest.mark.parametrize("value", ["-75ms", "75", "75 miles"])
+def test_a_wrong_round_trip_is_said_once(value: str) -> None:
+    others = "us-east/ap-southeast: 200ms, eu-west/ap-southeast: 160ms"
+    ((where, _, _),) = _said("rtt: aws-2026", f"rtt: {{us-east/eu-west: {value}, {others}}}")
+    assert where == "network.rtt.us-east/eu-west"
+
+
+def test_a_file_with_nothing_right_in_it_is_not_a_wall_of_messages() -> None:
+    with pytest.raises(ScenarioError) as refused:
+        loads("".join(f"unheard-of-{number}: 1\n" for number in range(300)), "report.json")
+    *shown, last = str(refused.value).splitlines()
+    assert len(refused.value.problems) == len(shown) + int(last.split()[2])
+    assert len(shown) == 40
+    assert last.endswith("more; is it a scenario file?")
+
+
+def test_settings_of_another_kind_are_answered_with_the_right_one() -> None:
+    for given in (["dns.shop.ttl=30s"], "dns.shop.ttl=30s", {"dns.shop.ttl": "30s"}):
+        with pytest.raises(TypeError, match=r"with_\(\{'dns.shop.ttl': '30s'\}\) changes values"):
+            loads(GOOD, settings=given)  # type: ignore[arg-type]
 
 
 def test_a_bound_is_said_in_the_unit_of_the_value() -> None:
