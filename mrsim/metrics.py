@@ -101,7 +101,8 @@ METRICS: tuple[Metric, ...] = (
         "duration",
         _STORE,
         "Data loss: from the acknowledgement of the oldest acknowledged write absent from the surviving history to the "
-        "last instant at which its node could still acknowledge and a writer still reached it.",
+        "last instant at which its node, or one that had gone on from it, could still acknowledge and a writer still "
+        "reached it. Of separate losses the longest.",
         aliases=("rpo", "rpo_s"),
         unfinished=True,
     ),

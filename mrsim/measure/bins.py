@@ -94,6 +94,20 @@ def kept_until_s(store: StoreTrace) -> dict[int, float]:
     return kept
 
 
+def branches(store: StoreTrace) -> list[int]:
+    """Return, per history, the one with which its branch begins: what is lost together, as one went on from the other.
+
+    A history belongs to its parent's branch if all of it is absent, and so is the end of what it went on from. One that
+    only lost its own end, or went on from what is kept, begins a branch.
+    """
+    kept, first = kept_until_s(store), list[int]()
+    for index, history in enumerate(store.histories):
+        gone = kept.get(index, -INF) <= history.forked_at_s
+        goes_on = gone and history.parent != NO_EVENT and kept.get(history.parent, -INF) < history.forked_at_s
+        first.append(first[history.parent] if goes_on else index)
+    return first
+
+
 def copied_one_by_one(store: StoreTrace) -> dict[int, Copied]:
     """Return, per history on the surviving chain, how its commits were copied, where that was one by one."""
     found: dict[int, Copied] = {}

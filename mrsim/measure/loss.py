@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mrsim.measure.bins import Fate
+from mrsim.measure.bins import Fate, branches
 from mrsim.measure.columns import Measures, Status
 from mrsim.measure.commits import Commits
 from mrsim.measure.lacking import lacking_of
@@ -87,23 +88,40 @@ def put_loss(
 
 
 def _absent_s(ledger: Ledger, commits: Commits, trial: int, trace: Trace, store: StoreTrace) -> tuple[float, float]:
-    """Return data loss and its part before the fault, from the oldest acknowledged absent commit; (0, 0) if none is."""
-    absent = [
-        (_first_commit_s(ledger, commits, trial, index), index)
-        for index, b in enumerate(ledger.bins[trial])
-        if b.fate.absent and commits.per_bin[index] > 0
-    ]
-    absent += [(found.oldest_s, index) for index, found in commits.lacking.items() if found.count > 0]
-    if not absent:
-        return 0.0, 0.0
-    first_s, first = min(absent)
-    history = ledger.bins[trial][first].history
-    node = store.histories[history].node
-    able_s = max(span.end_s for span in store.acks[node] if span.history == history)
-    # Nobody's data is older for a node that goes on without writers, able to acknowledge what nobody sends.
-    written_s = max(ledger.last_s[trial, index] for _, index in absent if ledger.bins[trial][index].history == history)
-    last_s = min(able_s, max(float(written_s), first_s), ledger.horizon_s)
-    return max(0.0, last_s - first_s), max(0.0, min(last_s, trace.fault_s) - first_s)
+    """Return the data loss and its part before the fault; (0, 0) if no acknowledged commit is absent.
+
+    Of several branches that are given up, such as by two failovers hours apart, each is a loss of its own: the longest
+    counts.
+    """
+    bins, branch = ledger.bins[trial], branches(store)
+    found: dict[int, list[tuple[float, int]]] = defaultdict(list)
+    for index, b in enumerate(bins):
+        if b.fate.absent and commits.per_bin[index] > 0:
+            found[branch[b.history]].append((_first_commit_s(ledger, commits, trial, index), index))
+    for index, lacking in commits.lacking.items():
+        if lacking.count > 0:
+            found[branch[bins[index].history]].append((lacking.oldest_s, index))
+    whole = before = 0.0
+    for absent in found.values():
+        first_s, last_s = min(absent)[0], _last_s(ledger, trial, store, absent)
+        whole = max(whole, last_s - first_s)
+        before = max(before, min(last_s, trace.fault_s) - first_s)
+    return whole, before
+
+
+def _last_s(ledger: Ledger, trial: int, store: StoreTrace, absent: Sequence[tuple[float, int]]) -> float:
+    """Return the last instant at which a node of a branch could acknowledge what is absent, and a writer reached it.
+
+    ``absent`` are the first absent commits, each with its bin.
+    """
+    bins, last_s = ledger.bins[trial], -math.inf
+    for history in {bins[index].history for _, index in absent}:
+        own = [(first_s, index) for first_s, index in absent if bins[index].history == history]
+        able_s = max(span.end_s for span in store.acks[store.histories[history].node] if span.history == history)
+        # Nobody's data is older for a node that goes on without writers, able to acknowledge what nobody sends.
+        written_s = max(float(ledger.last_s[trial, index]) for _, index in own)
+        last_s = max(last_s, min(able_s, max(written_s, min(own)[0])))
+    return min(last_s, ledger.horizon_s)
 
 
 def _first_commit_s(ledger: Ledger, commits: Commits, trial: int, index: int) -> float:

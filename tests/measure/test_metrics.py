@@ -118,6 +118,43 @@ def test_the_loss_reaches_from_the_first_absent_commit_to_the_last_that_was_poss
     )
 
 
+def given_up(*histories: History) -> Trace:
+    """The west is lost at 100 s, the east takes over from 150 s to 500 s, and the west again from 600 s on."""
+    db = store(
+        acks={
+            WEST: [AckSpan(-INF, 100.0, 100.0, 0), AckSpan(600.0, INF, INF, 2)],
+            EAST: [AckSpan(150.0, 500.0, 500.0, 1)],
+        },
+        histories=histories,
+        surviving=2,
+        endpoint=[Change(150.0, EAST), Change(600.0, WEST)],
+    )
+    return trace(db)
+
+
+def test_the_loss_of_a_primary_that_went_on_from_what_is_lost_too_is_one_loss() -> None:
+    """The surviving history leaves the first at 90 s: all that the east acknowledged, up to 500 s, is lost as well."""
+    found = measured([given_up(History(EAST, 0, 100.0, 150.0), History(WEST, 0, 90.0, 600.0))] * 64).values
+    assert np.all((found["data_loss_s{store=db}"] > 408.0) & (found["data_loss_s{store=db}"] <= 410.0))
+    assert np.all((found["data_loss_at_fault_s{store=db}"] > 8.0) & (found["data_loss_at_fault_s{store=db}"] <= 10.0))
+
+
+def test_a_promoted_standby_that_is_older_than_the_history_it_follows_loses_both_at_once() -> None:
+    """It followed the east but had not reached the fork: the same loss, on the surviving history's own parents."""
+    found = measured([given_up(History(EAST, 0, 100.0, 150.0), History(WEST, 1, 90.0, 600.0))] * 64).values
+    assert np.all((found["data_loss_s{store=db}"] > 408.0) & (found["data_loss_s{store=db}"] <= 410.0))
+
+
+@pytest.mark.parametrize("later_s", [2.0, 100.0])
+def test_of_two_losses_hours_apart_the_longer_counts(later_s: float) -> None:
+    """The first failover loses 10 s of the west's, the second ``later_s`` of the east's; 340 s between are kept."""
+    found = measured([given_up(History(EAST, 0, 90.0, 150.0), History(WEST, 1, 500.0 - later_s, 600.0))] * 64).values
+    longest_s = max(10.0, later_s)
+    loss, at_fault = found["data_loss_s{store=db}"], found["data_loss_at_fault_s{store=db}"]
+    assert np.all((loss > longest_s - 2.0) & (loss <= longest_s))
+    assert np.all((at_fault > 8.0) & (at_fault <= 10.0))
+
+
 def test_a_stretch_shorter_than_the_time_between_commits_often_loses_none_against_theory() -> None:
     lost = lost_west()
     lost.stores["db"].histories[1].forked_at_s = 99.95
