@@ -241,7 +241,9 @@ class Streaming:
         if node.region in self._stalls or not node.running or not source.is_primary:
             return False
         for a, b in self.hops.between(source, node):
-            if not self._network.both_ways(a, b) or a in self._stalls or not self._nodes[a].passes_on:
+            # A primary that received nothing as a standby sends all the same.
+            stalled = a in self._stalls and a != source.region
+            if not self._network.both_ways(a, b) or stalled or not self._nodes[a].passes_on:
                 return False
         return True
 

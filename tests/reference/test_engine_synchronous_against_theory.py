@@ -11,7 +11,7 @@ from mrsim.measure.latency import commit_wait_s
 from mrsim.scenario.loader import loads
 from mrsim.sim.run import Simulator
 from mrsim.sim.wal import Load
-from mrsim.trace import AckSpan, Trace
+from mrsim.trace import INF, AckSpan, Trace
 from tests.happened import events, kinds, only, when
 
 WRITTEN = 200 * 2000.0
@@ -226,6 +226,23 @@ def test_commits_that_wait_for_replay_wait_for_its_backlog() -> None:
     (trace,) = Simulator(loads(text.replace(STEADY, BURSTS).replace("6Mbit", "60Mbit"))).run_chunk(42, 0, 1)
     (span,) = _spans(trace)
     assert span.acked_until_s == pytest.approx(1800.0 + (60.37 - NEAR_S) / 3.2, abs=1e-6)
+
+
+# A standby that receives nothing -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("lasts", ["permanent", "2000s"])
+def test_a_primary_that_received_nothing_as_a_standby_sends_all_the_same(lasts: str) -> None:
+    """Its receiver stands still, and is gone once it is promoted: the other standby follows, and commits go on."""
+    stall = STALL.replace("lasts: 30min", f"lasts: {lasts}")
+    text = (SCENARIO + stall + LOSS.replace("LOSS", "400.5")).replace("RULE", "{any: 1, of: [ap-southeast]}")
+    text = text.replace("order: [eu-west, ap-southeast]", "order: [eu-west]")
+    for trace in Simulator(loads(text)).run_chunk(42, 0, 20):
+        promoted_s = when(trace, "promoted", "db@eu-west")
+        attached_s = when(trace, "standby-attached", "db@ap-southeast")
+        last = trace.stores["db"].acks["db@eu-west"][-1]
+        assert promoted_s < attached_s <= last.start_s < promoted_s + 1810.0
+        assert last.acked_until_s == INF
 
 
 # The lag gate --------------------------------------------------------------------------------------------------------
