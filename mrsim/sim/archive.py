@@ -122,6 +122,10 @@ class Archiving(Supplier):
         self._ship(stream.behind.segments, source, upstream.attempt, on=ships)
         silent = not self._network.both_ways(source.region, node.region)
         begins = stream.look(self._world.now, on=fetches and not stalled, silent=silent)
+        if begins and not upstream.began and not node.rebuilding:
+            # It has never streamed from this primary: the new history comes by way of the archive as well.
+            upstream.began = upstream.closed = True
+            node.history = source.history
         if begins and ships:
             note = "its stream is cut: segments come by way of the archive"
             self._world.emit("archive-resumed", node.name, cause, "reconnect", note)

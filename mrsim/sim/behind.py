@@ -2,7 +2,7 @@
 
 A standby that loses its stream looks into the archive, takes all that it finds, tries to stream again, and so on in
 turn. So a cut between it and the primary leaves it a segment or two behind instead of ever further, as long as both
-reach the archive.
+reach the archive. It follows a new primary there too, whose history is archived beside the segments.
 
 References
 ----------
@@ -64,11 +64,20 @@ class Backed(Archived):
         self.behind.hold(self._sent.s)
         self._cut_s, self._given_up_s = now_s, INF
 
+    def apart(self, now_s: float) -> None:
+        """Begin over a path that is cut: there is nothing to give up before it looks into the archive."""
+        self._given_up_s = now_s
+
     def resumed(self, now_s: float, bandwidth: float, latency_s: float) -> None:
         """Let it flow again from where the standby stands."""
         self.received(now_s)
         self.behind.fetch(now_s, on=False)
         super().resumed(now_s, bandwidth, latency_s)
+
+    def stand_at(self, now_s: float, position_s: float, replayed_s: float) -> None:
+        """Stand, at this instant, where a standby is that holds and has replayed the source's WAL up to two points."""
+        super().stand_at(now_s, position_s, replayed_s)
+        self.behind.stand_at(position_s)
 
     def look(self, now_s: float, *, on: bool, silent: bool) -> bool:
         """Let the standby look into the archive while the stream does not run, or hinder it; return whether it begins.

@@ -88,6 +88,10 @@ class Restored(Supply):
         """Look for the next segment at another pace, at ``phase_s`` and every ``poll_s`` before and after."""
         self._poll_s, self._poll_phase_s = poll_s, phase_s
 
+    def stand_at(self, position_s: float) -> None:
+        """Take note of what the standby holds to begin with."""
+        self._position_s = position_s
+
     def hold(self, position_s: float) -> None:
         """Take note that the standby holds more, which came another way."""
         self._position_s = max(self._position_s, position_s)

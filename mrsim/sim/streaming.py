@@ -170,6 +170,7 @@ class Streaming:
             return True
         stream.broken(now, in_flight_lost=True)
         upstream.began = upstream.flowing = upstream.whole = False
+        self._ways.begin_behind(node, upstream, stalled=node.region in self._stalls, cause=cause)
         return False
 
     def reconnect(self, node: Node, cause: int) -> None:

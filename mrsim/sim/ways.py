@@ -53,6 +53,7 @@ class Ways:
         if store.objects is not None:
             by_way["objects"] = Copying(world, network, store.objects, store.wal.bytes_per_commit)
         self._backed = {standby.region for standby in store.standbys if standby.fallback is not None}
+        self._world = world
         self._timers = store.replication
         self.suppliers = {one.region: by_way[one.via] for one in store.standbys if one.via in by_way}
 
@@ -81,3 +82,9 @@ class Ways:
         """Look again whether a standby restores from the archive while its stream does not run, if it would."""
         if isinstance(upstream.stream, Backed) and self._archiving is not None:
             self._archiving.follow_behind(upstream.stream, node, upstream, stalled=stalled, cause=cause)
+
+    def begin_behind(self, node: Node, upstream: Upstream, *, stalled: bool, cause: int) -> None:
+        """Let a standby whose new primary is out of reach restore what that ships, if it would."""
+        if isinstance(upstream.stream, Backed):
+            upstream.stream.apart(self._world.now)
+            self.follow_behind(node, upstream, stalled=stalled, cause=cause)

@@ -100,6 +100,49 @@ def test_after_the_cut_the_stream_goes_on_from_what_was_restored() -> None:
     assert level_s["fallback: archive"] < 4 * (303.0 + LOOKS_S + 1.0) + LOOKS_S
 
 
+CUTS = "  - {kind: partition, between: BETWEEN, and: eu-west, at: AT, lasts: permanent, in_flight: lost}\n"
+
+
+def test_a_cut_standby_follows_another_primary_by_way_of_the_archive() -> None:
+    """A primary made beyond the cut ships its history too: U(0, timeout) + upload once more, not the whole cut.
+
+    The new primary's segments begin once the standby is pointed at it, U(0, 5 s) after the promotion.
+    """
+    text = TEXT.replace("us-east\n", "us-east-1\n").replace("{region: eu-west", "us-east-2, {region: eu-west")
+    text = text.replace("regions: [us-east,", "zones: {us-east: [us-east-1, us-east-2]}\nregions: [us-east,")
+    text = text.replace("FALLBACK", "fallback: archive").replace("ARCHIVE", ARCHIVE + "\n    in_region: {takes: 1s}")
+    text = text.replace("from: [operations]", "from: [operations], fails: 30")
+    faults = CUT + "  - {kind: node-loss, store: db, region: us-east-1, at: 2h, lasts: permanent}\n"
+    faults += LOSS.replace("AT", "3h..4h").replace("WHERE", "us-east")
+    losses = []
+    for trace in Simulator(loads(text + faults)).run_chunk(17, 0, 500):
+        store = trace.stores["db"]
+        assert [history.node for history in store.histories] == ["db@us-east-1", "db@us-east-2", "db@eu-west"]
+        assert store.histories[2].parent == 1
+        losses.append(store.acks["db@us-east-2"][-1].acked_until_s - store.histories[2].forked_at_s)
+    assert stats.kstest(losses, stats.uniform(3.0, 300.0).cdf).pvalue > ALPHA
+
+
+def test_a_standby_that_was_behind_holds_no_more_than_it_was_sent_when_it_is_cut_again() -> None:
+    """1000 s behind, it is sent 22 KB/s of 20 KB/s for as long as it is connected; the archive is out of its reach."""
+    text = TEXT.replace("standbys: [", "standbys: [ap-southeast, ").replace("FALLBACK", "fallback: archive")
+    text = text.replace("ARCHIVE", ARCHIVE.replace("ap-southeast", "eu-central")).replace(
+        "takes: 10s", "takes: 10s, order: [ap-southeast, eu-west]"
+    )
+    text = text.replace("ap-southeast]\n", "ap-southeast, eu-central]\n", 1)
+    text = text.replace("rtt: aws-2026", "rtt: aws-2026, wal_bandwidth: {ap-southeast/eu-west: 22KB/s}")
+    faults = CUTS.replace("BETWEEN", "eu-central").replace("AT", "1000s")
+    faults += "  - {kind: replication-stall, store: db, region: eu-west, at: 1000s, lasts: 1000s}\n"
+    faults += LOSS.replace("AT", "2000s").replace("WHERE", "us-east")
+    faults += CUTS.replace("BETWEEN", "ap-southeast").replace("AT", "2500s")
+    faults += LOSS.replace("AT", "2600s").replace("WHERE", "ap-southeast")
+    for trace in Simulator(loads(text + faults)).run_chunk(17, 0, 10):
+        store = trace.stores["db"]
+        began_s = next(event.at_s for event in trace.events if event.kind == "standby-attached")
+        assert store.histories[2].node == "db@eu-west"
+        assert store.histories[2].forked_at_s == pytest.approx(1000.0 + 1.1 * (2500.0 - began_s), abs=1.0)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
