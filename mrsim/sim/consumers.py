@@ -166,7 +166,7 @@ class Consumer:
         if source.running and source.handed_over:
             progress.end()
         else:
-            progress.stop(in_flight_lost=self._network.last_in_flight_lost)
+            progress.stop(in_flight_lost=self._network.in_flight_lost)
         if self._held_s is not None:
             self._longest_s = max(self._longest_s, now - progress.next_written_s(progress.history, self._held_s))
         self._slots.note(progress.history, progress.confirmed_s)

@@ -179,7 +179,8 @@ class Injector:
             case ReplicationStall():
                 ends = self._take((f"{fault.store}@{fault.region}", "receives"))
                 database.streaming.stall(fault.region, stalled=True)
-                database.changed(event)
+                with self._network.on_the_wire(lost=True):
+                    database.changed(event)
 
                 def unstall(cause: int) -> None:
                     if ends():
@@ -193,8 +194,8 @@ class Injector:
         node = database.nodes[fault.region]
         ends = self._take((node.name, "process"))
         node.process_up = False
-        self._network.last_in_flight_lost = fault.in_flight == "lost"
-        database.stop(fault.region, event, why)
+        with self._network.on_the_wire(lost=fault.in_flight == "lost"):
+            database.stop(fault.region, event, why)
 
         def undo(cause: int) -> None:
             if ends():

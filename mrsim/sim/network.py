@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from mrsim.sim.tcp import tcp_bytes_per_s
 from mrsim.trace import INF, NO_EVENT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from collections.abc import Set as AbstractSet
 
     from mrsim.scenario.model import Scenario
@@ -123,8 +124,8 @@ class Network:
         self._gone: frozenset[str] = frozenset()
         self._degraded: dict[tuple[str, str], list[Degradation]] = {}
         self._listeners: list[Callable[[frozenset[str], int], None]] = []
-        self.last_in_flight_lost = True
-        """Whether the change being announced destroyed what was on the wire."""
+        self.in_flight_lost = False
+        """Whether what is being announced destroys what is on the wire."""
         self.changes = 0
         """How often paths have changed so far."""
 
@@ -229,8 +230,17 @@ class Network:
         self._announce({place for pair in pairs for place in pair}, cause)
 
     def _announce(self, touched: AbstractSet[str], cause: int = NO_EVENT, *, in_flight_lost: bool = True) -> None:
-        self.last_in_flight_lost = in_flight_lost
         self.changes += 1
         places = frozenset(touched)
-        for listener in self._listeners:
-            listener(places, cause)
+        with self.on_the_wire(lost=in_flight_lost):
+            for listener in self._listeners:
+                listener(places, cause)
+
+    @contextmanager
+    def on_the_wire(self, *, lost: bool) -> Iterator[None]:
+        """Say of what happens inside whether it destroys what is on the wire; else that arrives."""
+        before, self.in_flight_lost = self.in_flight_lost, lost
+        try:
+            yield
+        finally:
+            self.in_flight_lost = before

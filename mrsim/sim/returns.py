@@ -67,6 +67,8 @@ class Returns:
         self._led = [cluster.primary for cluster in self._managed]
         self._heading: dict[str, Node] = {}
         """Primaries that standbys are about to connect to, by the standbys' regions."""
+        self._cut_off: dict[str, Node] = {}
+        """Primaries that standbys have to be rebuilt from and do not reach, by the standbys' regions."""
         self.turn_s: Callable[[Node], float] = _at_once
         """How long it takes until whoever starts a node's database has its turn."""
         self.needs_agent: Callable[[Node], bool] = lambda _node: leased
@@ -74,6 +76,7 @@ class Returns:
 
     def on_network(self, touched: frozenset[str], cause: int) -> None:
         """React to a change of paths: hosts that are back start their databases, cut-off primaries hear the news."""
+        self._rebuild_cut_off(cause)
         self._consult(cause)
         for region, node in self._database.nodes.items():
             if region in touched and not node.running:
@@ -92,6 +95,7 @@ class Returns:
                     self._follow(node, cause)
         elif self._led != [cluster.primary for cluster in self._managed]:
             self._follow_leaders(cause)
+        self._rebuild_cut_off(cause)
         self._led = [cluster.primary for cluster in self._managed]
         self._consult(cause)
         self._spread_news(cause)
@@ -196,6 +200,7 @@ class Returns:
             return
         now, database, primary = self._world.now, self._database, self._leader(node)
         self._heading[node.region] = primary
+        self._cut_off.pop(node.region, None)
         occasion = len(database.histories)
         pause = self._world.uniform(f"{node.name}/attach", occasion) * self._retry_s
         note = "its position is behind the fork"
@@ -206,6 +211,8 @@ class Returns:
             note = "it was ahead of the fork and has been rebuilt"
             node.rebuilding = True
             node.reads.set(now, on=False, event=cause)
+            if self._is_cut_off(node, primary):
+                return
         self._world.at(now + pause, DATABASE, f"{node.name}/attach", lambda: self._attach(node, primary, cause, note))
 
     def _attach(self, node: Node, primary: Node, cause: int, note: str) -> None:
@@ -213,6 +220,8 @@ class Returns:
         if self._heading.get(node.region) is primary:
             del self._heading[node.region]
         if primary is not self._leader(node) or node is primary or node.role != "standby" or node.promoting:
+            return
+        if node.rebuilding and self._is_cut_off(node, primary):
             return
         if not database.streaming.connect(node, primary, self._world.now if node.rebuilding else None, cause):
             # The connection is made when the path is whole.
@@ -222,6 +231,23 @@ class Returns:
             node.rebuilding = False
             node.reads.set(self._world.now, on=node.made, event=event)
         database.changed(event)
+
+    def _is_cut_off(self, node: Node, primary: Node) -> bool:
+        """Return whether a node cannot be rebuilt from a primary now, and note that it has to be once it can."""
+        if self._database.streaming.can_copy(node, primary):
+            return False
+        self._cut_off[node.region] = primary
+        return True
+
+    def _rebuild_cut_off(self, cause: int) -> None:
+        """Rebuild who reaches the primary again: a copy that broke off, or had no way, begins anew."""
+        for region, primary in list(self._cut_off.items()):
+            node = self._database.nodes[region]
+            if primary is not self._leader(node) or not node.rebuilding or node.role != "standby":
+                del self._cut_off[region]
+            elif self._database.streaming.can_copy(node, primary):
+                del self._cut_off[region]
+                self._follow(node, cause)
 
     # Clusters that were given up -----------------------------------------------------------------------------------
 

@@ -226,7 +226,7 @@ class Streaming:
                 continue
             whole = self.whole(node, upstream)
             if upstream.flowing and not whole:
-                self._break(node, cause, in_flight_lost=self._network.last_in_flight_lost)
+                self._break(node, cause, in_flight_lost=self._network.in_flight_lost)
             elif not upstream.flowing and whole and not upstream.whole and not upstream.lost:
                 self._resume_later(node, upstream, cause)
             elif upstream.flowing:
@@ -247,6 +247,13 @@ class Streaming:
             if not self._network.both_ways(a, b) or stalled or not self._nodes[a].passes_on:
                 return False
         return True
+
+    def can_copy(self, node: Node, source: Node) -> bool:
+        """Return whether a node can be rebuilt from a primary; one that does not stream is rebuilt by its supplier."""
+        if node.region in self._ways.suppliers:
+            return True
+        ways = self.hops.between(source, node)
+        return node.running and source.is_primary and all(self._network.both_ways(a, b) for a, b in ways)
 
     def _break(self, node: Node, cause: int, *, in_flight_lost: bool) -> None:
         upstream = node.upstream
