@@ -68,7 +68,7 @@ class Returns:
         self._heading: dict[str, Node] = {}
         """Primaries that standbys are about to connect to, by the standbys' regions."""
         self._cut_off: dict[str, Node] = {}
-        """Primaries that standbys have to be rebuilt from and do not reach, by the standbys' regions."""
+        """Primaries that standbys have to follow and do not reach, by the standbys' regions."""
         self.turn_s: Callable[[Node], float] = _at_once
         """How long it takes until whoever starts a node's database has its turn."""
         self.needs_agent: Callable[[Node], bool] = lambda _node: leased
@@ -76,7 +76,7 @@ class Returns:
 
     def on_network(self, touched: frozenset[str], cause: int) -> None:
         """React to a change of paths: hosts that are back start their databases, cut-off primaries hear the news."""
-        self._rebuild_cut_off(cause)
+        self._follow_again(cause)
         self._consult(cause)
         for region, node in self._database.nodes.items():
             if region in touched and not node.running:
@@ -95,7 +95,7 @@ class Returns:
                     self._follow(node, cause)
         elif self._led != [cluster.primary for cluster in self._managed]:
             self._follow_leaders(cause)
-        self._rebuild_cut_off(cause)
+        self._follow_again(cause)
         self._led = [cluster.primary for cluster in self._managed]
         self._consult(cause)
         self._spread_news(cause)
@@ -194,11 +194,14 @@ class Returns:
     def _follow(self, node: Node, cause: int) -> None:
         """Point a standby at the current primary: at its next attempt to connect, or once rebuilt if it is ahead.
 
-        One that is shut down to hand over follows once it has started again.
+        One that is shut down to hand over follows once it has started again; one that streams from another, and is cut
+        off with that, goes on until it can be told.
         """
         if not node.answers.on:
             return
         now, database, primary = self._world.now, self._database, self._leader(node)
+        if database.streaming.streams(node) and self._is_cut_off(node, primary):
+            return
         self._heading[node.region] = primary
         self._cut_off.pop(node.region, None)
         occasion = len(database.histories)
@@ -207,12 +210,14 @@ class Returns:
         cluster = self._clusters.get(node.region)
         rule = self._inside if cluster is not None and primary.region in cluster.sites else self._policy
         if not database.on_line(*database.streaming.position(node), primary.history) and rule is not None:
+            stops_s = now + pause
             pause += self._world.sample(f"{node.name}/rebuild", rule.rebuild, occasion)
             note = "it was ahead of the fork and has been rebuilt"
             node.rebuilding = True
             node.reads.set(now, on=False, event=cause)
             if self._is_cut_off(node, primary):
                 return
+            self._world.at(stops_s, DATABASE, f"{node.name}/stops", lambda: self._let_go(node, primary, cause))
         self._world.at(now + pause, DATABASE, f"{node.name}/attach", lambda: self._attach(node, primary, cause, note))
 
     def _attach(self, node: Node, primary: Node, cause: int, note: str) -> None:
@@ -232,18 +237,24 @@ class Returns:
             node.reads.set(self._world.now, on=node.made, event=event)
         database.changed(event)
 
+    def _let_go(self, node: Node, primary: Node, cause: int) -> None:
+        """Let a node that is being rebuilt stop answering the primary that it had."""
+        if node.rebuilding and primary is self._leader(node) and self._database.streaming.streams(node):
+            self._database.streaming.detach(node, cause)
+            self._database.changed(cause)
+
     def _is_cut_off(self, node: Node, primary: Node) -> bool:
-        """Return whether a node cannot be rebuilt from a primary now, and note that it has to be once it can."""
+        """Return whether a node does not reach a primary now, and note that it has to follow it once it does."""
         if self._database.streaming.can_copy(node, primary):
             return False
         self._cut_off[node.region] = primary
         return True
 
-    def _rebuild_cut_off(self, cause: int) -> None:
-        """Rebuild who reaches the primary again: a copy that broke off, or had no way, begins anew."""
+    def _follow_again(self, cause: int) -> None:
+        """Let those follow who reach the primary again: a copy that broke off, or had no way, begins anew."""
         for region, primary in list(self._cut_off.items()):
             node = self._database.nodes[region]
-            if primary is not self._leader(node) or not node.rebuilding or node.role != "standby":
+            if primary is not self._leader(node) or node.role != "standby" or node.promoting:
                 del self._cut_off[region]
             elif self._database.streaming.can_copy(node, primary):
                 del self._cut_off[region]

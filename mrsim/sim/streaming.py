@@ -248,6 +248,10 @@ class Streaming:
                 return False
         return True
 
+    def streams(self, node: Node) -> bool:
+        """Return whether a node receives a stream now."""
+        return node.upstream is not None and isinstance(node.upstream.stream, Stream) and node.upstream.flowing
+
     def can_copy(self, node: Node, source: Node) -> bool:
         """Return whether a node can be rebuilt from a primary; one that does not stream is rebuilt by its supplier."""
         if node.region in self._ways.suppliers:

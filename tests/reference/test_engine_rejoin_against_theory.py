@@ -77,6 +77,30 @@ def test_a_standby_that_was_down_at_the_promotion_is_rebuilt_once_it_is_back() -
     assert stats.kstest(attached_s, stats.uniform(ready_s, RETRY_S).cdf).pvalue > ALPHA
 
 
+def test_a_standby_that_is_cut_off_with_the_old_primary_goes_on_with_it() -> None:
+    """Nobody has told it of another: it answers reads, and its old primary's commits, until the path is whole."""
+    cut = _partition("a, c", "b, operations", "1000.3s", "30min")
+    text = TEXT.replace("standbys: [b, c]", "standbys: [b, c]\n    commit: {any: 1, of: [c, b]}")
+    traces = _traces([cut], 300, text)
+    acked_s = [trace.stores["db"].acks["db@a"][-1].acked_until_s for trace in traces]
+    assert stats.kstest(acked_s, stats.uniform(2800.3 - 0.06, RETRY_S + 0.06).cdf).pvalue > ALPHA
+    assert {round(trace.stores["db"].reads["db@c"][0].end_s, 6) for trace in traces} == {2800.3}
+    attached_s = _attached(traces, "db@c")
+    assert stats.kstest(attached_s, stats.uniform(2800.3 + REBUILD_S, RETRY_S).cdf).pvalue > ALPHA
+
+
+def test_a_standby_that_is_rebuilt_answers_its_old_primary_no_more() -> None:
+    """The controller alone is cut from a primary that goes on; pg_rewind needs a database that is shut down.
+
+    The standby hears of the promotion within the retry interval, and from then on nobody answers the old primary.
+    """
+    text = TEXT.replace("standbys: [b, c]", "standbys: [b, c]\n    commit: {any: 1, of: [c, b]}")
+    traces = _traces([_partition("a", "operations", "1000.3s", "1h")], 300, text)
+    since_s = [trace.stores["db"].acks["db@a"][-1].acked_until_s - when(trace, "promoted", "db@b") for trace in traces]
+    assert stats.kstest(since_s, stats.uniform(-0.06, RETRY_S + 0.06).cdf).pvalue > ALPHA
+    assert all(when(trace, "commits-blocked", "db@a") < when(trace, "standby-attached", "db@c") for trace in traces)
+
+
 LEASED = """\
 name: demoted
 horizon: 3h
