@@ -24,7 +24,33 @@ class Broken(NamedTuple):
 
 
 _SITE_LEASE = "tests/reference/test_engine_site_lease_against_theory.py"
+_REJOIN = "tests/reference/test_engine_rejoin_against_theory.py"
 BROKEN = {
+    "a loss that ends with the first primary that lost anything": Broken(
+        "measure/bins.py",
+        "first.append(first[history.parent] if goes_on else index)",
+        "first.append(index)",
+        "tests/measure/test_metrics.py::test_the_loss_of_a_primary_that_went_on_from_what_is_lost_too_is_one_loss",
+    ),
+    "nodes rebuilt from a primary that they do not reach": Broken(
+        "sim/returns.py",
+        "if self._database.streaming.can_copy(node, primary):\n            return False",
+        "if True:\n            return False",
+        f"{_REJOIN}::test_an_old_primary_that_knows_of_the_new_one_is_rebuilt_once_it_reaches_it",
+    ),
+    "nodes that acknowledge while they are rebuilt": Broken(
+        "sim/returns.py",
+        "self._database.streaming.detach(node, cause)",
+        "pass",
+        f"{_REJOIN}::test_a_standby_that_is_rebuilt_answers_its_old_primary_no_more",
+    ),
+    "a new primary's archive forgotten behind a cut": Broken(
+        "sim/archive.py",
+        "if begins and not upstream.began and not node.rebuilding:",
+        "if False:",
+        "tests/reference/test_engine_archive_behind_against_theory.py"
+        "::test_a_cut_standby_follows_another_primary_by_way_of_the_archive",
+    ),
     "records edited without a way to the control plane": Broken(
         "sim/edited.py",
         "self._over(self._plan.by, self._plan.authority, edit)",
