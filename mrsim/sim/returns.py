@@ -143,6 +143,8 @@ class Returns:
             database.changed(database.start(node.region, cause, "standby"))
             if self._clusters:
                 self._follow_leaders(cause)
+            else:
+                self._lead(node, cause)
             return
         cluster = self._clusters.get(node.region)
         if cluster is not None and cluster.primary is not None:

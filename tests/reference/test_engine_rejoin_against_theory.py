@@ -101,6 +101,17 @@ def test_a_standby_that_is_rebuilt_answers_its_old_primary_no_more() -> None:
     assert all(when(trace, "commits-blocked", "db@a") < when(trace, "standby-attached", "db@c") for trace in traces)
 
 
+def test_an_old_primary_that_is_lost_after_its_shutdown_follows_once_it_is_back() -> None:
+    """Its position has been handed over when its region is lost, so that it is not ahead: it is a standby at once."""
+    faults = [
+        "kind: switchover, store: db, to: b, at: 1000.3s, drain: 5s, checkpoint: 10s, hands_over: 2min",
+        "kind: region-loss, region: a, at: 1060.3s, lasts: 1h, connections: hang, in_flight: lost",
+    ]
+    traces = _traces(faults, 300)
+    attached_s = [when(trace, "standby-attached", "db@a") for trace in traces]
+    assert stats.kstest(attached_s, stats.uniform(4660.3 + STARTS_S, RETRY_S).cdf).pvalue > ALPHA
+
+
 LEASED = """\
 name: demoted
 horizon: 3h
