@@ -135,11 +135,13 @@ class Routes:
         """
         changes, at_s = self._work(service, cohort, latest=True)
         earlier, before_s = self._work(service, cohort, latest=False)
-        if earlier.targets == changes.targets and np.array_equal(earlier.changes_s, changes.changes_s):
+        same = earlier.same_rows(changes)
+        if same.all():
             yield changes, at_s, None
             return
+        # Trial by trial: halves add up to the whole but for rounding, which must not depend on the other trials.
         odd = np.arange(self.population.cohorts[cohort].points) % 2 == 1
-        whose = np.broadcast_to(odd, (self.count, len(odd)))
+        whose = odd & ~same[:, None]
         yield earlier, before_s, whose
         yield changes, at_s, ~whose
 
@@ -309,7 +311,8 @@ class Routes:
         key = (record, cohort)
         if key not in self._draws:
             self._draws[key] = Draw(self.phases, record, cohort, self.scenario.dns[record].ttl)
-        yield from portions(self._draws[key], changes, seen, self._faults_s, self.scenario.horizon)
+        offered = self.scenario.dns[record].regions
+        yield from portions(self._draws[key], changes, seen, offered, self._faults_s, self.scenario.horizon)
 
     def _into(self, service: str, cohort: str, reading: bool, region: str) -> Ranges:
         """When requests of a cohort get through a region's front door to instances and, for reads, to a copy."""

@@ -59,6 +59,17 @@ class Changes:
             )
         )
 
+    def same_rows(self, other: Changes) -> NDArray[np.bool_]:
+        """Return in which trials both lead to the same places at the same instants, however far they are padded."""
+        return np.array(
+            [
+                mine == its and np.array_equal(ours[ours < INF], theirs[theirs < INF])
+                for mine, its, ours, theirs in zip(
+                    self.targets, other.targets, self.changes_s, other.changes_s, strict=True
+                )
+            ]
+        )
+
     def lives_from(self, first_s: float) -> float | Floats:
         """Return the life of the first answer, if it never changes, or of each, shape ``(trials, changes + 1)``."""
         if np.isnan(self.lives_s).all():

@@ -98,7 +98,7 @@ class Draw:
         return found
 
     def times(
-        self, seen_s: Floats, fixed: Sequence[bool], faults_s: tuple[Floats, Floats], horizon_s: float
+        self, seen_s: Floats, fixed: Sequence[Bools], faults_s: tuple[Floats, Floats], horizon_s: float
     ) -> Iterator[tuple[int, int, Floats | None, Floats | None]]:
         """Yield set of weights, number of the draw, and from when until when each point keeps what it drew.
 
@@ -107,7 +107,7 @@ class Draw:
         seen_s
             When each point follows each change of the weights, shape ``(trials, changes, points)``.
         fixed
-            Whether a set of weights leaves nothing to draw, for each.
+            In which trials a set of weights leaves nothing to draw, for each.
         faults_s
             First and last fault of each trial, shape ``(trials,)`` each; nothing is drawn again before the first.
         horizon_s
@@ -118,10 +118,7 @@ class Draw:
         for version in range(seen_s.shape[1] + 1):
             until = seen_s[:, version] if version < seen_s.shape[1] else None
             from_s = seen_s[:, version - 1] if version else None
-            if fixed[version]:
-                yield version, version * (MOST_DRAWS + 1), from_s, until
-                continue
-            next_s = self._again(from_s, until, first_s)
+            next_s = np.where(fixed[version][:, None], np.inf, self._again(from_s, until, first_s))
             stop_s = np.fmin((last_s if from_s is None else np.fmax(last_s, from_s)) + FOLLOWED * rhythm, horizon_s)
             stop_s = stop_s if until is None else np.minimum(stop_s, until)
             for draw in range(MOST_DRAWS + 1):
@@ -156,7 +153,12 @@ def _units(points: int) -> NDArray[np.int64]:
 
 
 def portions(
-    draw: Draw, changes: Changes, seen_s: Floats, faults_s: tuple[Floats, Floats], horizon_s: float
+    draw: Draw,
+    changes: Changes,
+    seen_s: Floats,
+    regions: Sequence[str],
+    faults_s: tuple[Floats, Floats],
+    horizon_s: float,
 ) -> Iterator[tuple[Layer, tuple[str, ...], Bools]]:
     """Yield stretches of time, a region for each trial, and which points drew it, in the order of time for every point.
 
@@ -164,6 +166,8 @@ def portions(
     ----------
     draw, changes, seen_s
         The draws, the weights in force, and when each point follows them, shape ``(trials, changes, points)``.
+    regions
+        All that the record may answer with, in its order: who draws which must not depend on the chunk's other trials.
     faults_s, horizon_s
         First and last fault of each trial, and the end: between them points draw again; see :meth:`Draw.times`.
     """
@@ -173,10 +177,11 @@ def portions(
         [shares[index] if index < len(shares) else () for shares in changes.shares]
         for index in range(seen_s.shape[1] + 1)
     ]
-    fixed = [all(len(row) <= 1 for row in rows) for rows in versions]
+    fixed = [np.array([len(row) <= 1 for row in rows]) for rows in versions]
     for version, number, from_s, until_s in draw.times(seen_s, fixed, faults_s, horizon_s):
         rows = versions[version]
-        names = list(dict.fromkeys(name for row in rows for name, _ in row))
+        answered = {name for row in rows for name, _ in row}
+        names = [name for name in regions if name in answered]
         lower = np.zeros(count)
         drawn = draw.uniforms(number)
         event = changes.events[:, version - 1] if version else none

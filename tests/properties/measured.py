@@ -38,6 +38,18 @@ def check_measured(scenario: Scenario, traces: list[Trace], seed: int) -> None:
     check_recovery(scenario, traces, found)
 
 
+def check_alone(scenario: Scenario, traces: list[Trace], seed: int, found: Measures, first: int, end: int) -> None:
+    """Law 6: trials ``first`` to ``end`` of a study that began at 0 mean, to the last bit, what they did among all."""
+    alone = measure(scenario, Population(scenario), traces[first:end], Draws(seed, first, end - first))
+    for whole, part in ((found.values, alone.values), (found.status, alone.status), (found.curves, alone.curves)):
+        assert whole.keys() == part.keys()
+        for column in whole:
+            np.testing.assert_array_equal(whole[column][first:end], part[column], err_msg=column)  # type: ignore[index]
+    theirs = (found.episodes["trial"] >= first) & (found.episodes["trial"] < end)
+    for column, rows in found.episodes.items():
+        np.testing.assert_array_equal(rows[theirs], alone.episodes[column], err_msg=column)
+
+
 def check_ledger(traces: list[Trace], found: Measures) -> None:
     """Law 1: every attempt is exactly one thing, and a loss has a length if and only if something is absent."""
     count = {
