@@ -1,8 +1,13 @@
-"""Scenarios made by Hypothesis, valid by construction, read through the loader as a user's file would be."""
+"""Scenarios made by Hypothesis, valid by construction, read through the loader as a user's file would be.
+
+:mod:`tests.seldom` writes what few of them have; ``tests/properties/test_language_is_drawn.py`` sees to it that both
+together draw every field and every word of the language.
+"""
 
 from __future__ import annotations
 
 import json
+from functools import cache
 from itertools import combinations
 from typing import Any
 
@@ -10,6 +15,7 @@ from hypothesis import strategies as st
 
 from mrsim.scenario.loader import loads
 from mrsim.scenario.model import Scenario
+from tests.seldom import add_seldom
 
 REGIONS = ("us-east", "eu-west", "ap-southeast", "sa-east")
 OUTSIDE = ("checkers", "endpoint-authority", "operations")
@@ -19,11 +25,13 @@ STORE = "db"
 Data = dict[str, Any]
 
 
+@cache  # Hypothesis works out what it needs to know of a strategy once for each
 def seconds(low: float, high: float) -> st.SearchStrategy[str]:
     """Return durations to the millisecond, never a multiple of anybody's period."""
     return st.integers(int(low * 1000), int(high * 1000)).map(lambda ms: f"{ms + 0.137:.3f}ms")
 
 
+@cache
 def durations(low: float, high: float) -> st.SearchStrategy[Any]:
     """Return durations, certain or not."""
     return st.one_of(
@@ -144,7 +152,7 @@ def _decide(draw: st.DrawFn, by: str, regions: tuple[str, ...]) -> Data:
         shared["runs_in"] = draw(st.sampled_from([*regions, "operations"]))
     if by == "automatic":
         return shared | {"delay": draw(durations(0, 30))}
-    if draw(st.integers(0, 2)) == 0:
+    if draw(st.booleans()):
         shared["hours"] = _hours(draw)
     return shared | {
         "page": draw(durations(1, 60)),
@@ -445,7 +453,8 @@ def _worker(draw: st.DrawFn) -> Data:
 
 
 def _record(draw: st.DrawFn, regions: tuple[str, ...]) -> Data:
-    policy = draw(st.sampled_from(["latency", "failover", "latency", "failover", "geography", "anycast", "weighted"]))
+    seldom = ["geography", "anycast", "weighted"]
+    policy = draw(st.sampled_from(["latency", "failover", "latency", "failover", *seldom, "anycast"]))
     record: Data = {"serves": ["orders"], "policy": policy, "regions": list(regions)}
     if policy != "anycast":
         record["ttl"] = "60s"
@@ -537,7 +546,7 @@ def _faults(draw: st.DrawFn, regions: tuple[str, ...], store: Data) -> list[Data
     kinds = ["region-loss", "region-loss", "isolation", "isolation", "partition", "process-crash", "brownout"]
     kinds += ["link-degradation", "node-loss"]
     if store["primary"] not in regions:
-        kinds += ["zone-loss", "process-crash", "node-loss"]
+        kinds += ["zone-loss", "zone-loss", "process-crash", "node-loss"]
     if "in_region" in store:
         kinds.append("cut-zone")
     if store["standbys"]:
@@ -555,9 +564,8 @@ def scenario_data(draw: st.DrawFn, *, with_faults: bool = True) -> Data:
 
     One store named ``db`` in one to four regions, one of them with zones or not, any way of failing over, a service
     that may be scaled down in some regions, perhaps workers beside the primary, consumers of changes and a management
-    plane, a record,
-    one or two cohorts, a witness, a control point outside every region, and one to three faults that may overlap (or
-    none).
+    plane, a record, one or two cohorts, a witness, a control point, and one to three faults that may overlap (or none);
+    and now and then what :func:`tests.seldom.add_seldom` writes.
     """
     regions = REGIONS[: draw(st.sampled_from([3, 2, 3, 4, 3, 2, 4, 3, 2, 4, 3, 1]))]
     home = draw(st.sampled_from(regions))
@@ -587,7 +595,7 @@ def scenario_data(draw: st.DrawFn, *, with_faults: bool = True) -> Data:
         services["worker"] = _worker(draw)
     management = _management(draw, regions, store, services)
     feeds = _feeds(draw, regions, store)
-    return {
+    data = {
         "name": "generated",
         "horizon": draw(st.sampled_from(["40min", "2h"])),
         "regions": list(regions),
@@ -603,6 +611,8 @@ def scenario_data(draw: st.DrawFn, *, with_faults: bool = True) -> Data:
         "clients": clients,
         "faults": _faults(draw, regions, store) if with_faults else [],
     }
+    add_seldom(draw, data, quiet=not with_faults)
+    return data
 
 
 @st.composite
