@@ -60,7 +60,7 @@ def _wal(draw: st.DrawFn) -> Data:
 def _commit(draw: st.DrawFn, standbys: list[str], near: list[str]) -> Any:
     kind = draw(st.sampled_from(["async", "async", "any", "async", "first"]))
     if kind == "async" or not standbys:
-        return "async"
+        return draw(st.sampled_from(["async", "local"]))
     of = _some(draw, tuple(standbys))
     when_short = draw(st.sampled_from(["block", "degrade"]))
     if near and set(near) <= set(standbys) and draw(st.booleans()):

@@ -45,9 +45,20 @@ def resolve_store(store: dict[str, Any], path: Path, state: Resolving) -> None:
         _failover(failover, (*path, "failover"), state)
 
 
+ASYNCHRONOUS = ("async", "local")
+"""Names of the rule that a commit is acknowledged once its own node has flushed it."""
+_OFF = (
+    "commits that are acknowledged before they are flushed are not modelled: a primary that crashes loses up to three "
+    "wal_writer_delay of its own, 0.6 s, and standbys are sent them as late"
+)
+
+
 def _commit(store: dict[str, Any], path: Path, state: Resolving) -> None:
     commit = store.get("commit")
-    if commit == "async":
+    if commit in ASYNCHRONOUS:
+        store["commit"] = {}
+    elif commit == "off":
+        state.problem((*path, "commit"), _OFF, "write async, and 0.6 s less in budgets of data_loss_s")
         store["commit"] = {}
     elif isinstance(commit, str):
         hint = "write async, or {any: 1, of: [eu-west]} or {first: 1, of: [eu-west]}"
@@ -55,6 +66,9 @@ def _commit(store: dict[str, Any], path: Path, state: Resolving) -> None:
         store["commit"] = {}
     elif isinstance(commit, dict) and ("any" in commit or "first" in commit):
         inner = dict(commit)
+        if inner.get("level") in ("off", "local"):
+            message = f"at the level {inner.pop('level')!r} commits wait for no standby"
+            state.problem((*path, "commit", "level"), message, "write commit: local, or level: remote_write")
         store["commit"] = inner
         state.default(inner, (*path, "commit"), "commit-defaults")
 

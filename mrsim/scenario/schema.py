@@ -219,7 +219,9 @@ def _edit_store(models: dict[str, Schema]) -> None:
     inside = models["InRegion"]["properties"]
     inside["preset"] = {**_presets("in-region"), "description": "A product's manager; keys beside it win."}
     inside["decide"] = _either({"const": "lease"}, ref("SiteLease"), description=inside["decide"]["description"])
-    store["commit"] = _either({"const": "async"}, ref("CommitRule"), description="When a commit is acknowledged.")
+    store["commit"] = _either(
+        {"enum": ["async", "local"]}, ref("CommitRule"), description="When a commit is acknowledged."
+    )
 
 
 def _edit_failover(models: dict[str, Schema]) -> None:

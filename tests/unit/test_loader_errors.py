@@ -342,6 +342,20 @@ BROKEN = [
         "",
     ),
     ("fails: 3,", "fails: 3, verdict: 3,", "stores.orders-db.failover.detect.verdict", "there are 2", "all, any"),
+    (
+        "{any: 1, of: [eu-west], level: on, when_short: block}",
+        "'off'",
+        "stores.orders-db.commit",
+        "not modelled",
+        "write async",
+    ),
+    (
+        "level: on",
+        "level: local",
+        "stores.orders-db.commit.level",
+        "at the level 'local' commits wait for no standby",
+        "remote_write",
+    ),
     ("fails: 3,", "fails: 3, verdict: some,", "stores.orders-db.failover.detect.verdict", "'some'", "majority"),
     (
         "by: automatic",
