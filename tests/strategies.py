@@ -522,7 +522,7 @@ def _fault(draw: st.DrawFn, regions: tuple[str, ...], store: Data, kind: str) ->
         quick = {"drain": "1s..5s", "checkpoint": "2s", "hands_over": draw(durations(1, 120)), "goes_back": "20s"}
         quick["follows"] = draw(st.sampled_from(["after-shutdown", "after-promotion"]))
         quick["starts_again"] = draw(durations(1, 400))
-        if draw(st.booleans()):
+        if draw(st.booleans()) and store["endpoint"]["ttl"] == "30s":
             quick["lowers_ttl"] = {"to": draw(seconds(1, 29)), "ahead": draw(seconds(1, 1200))}
         return plan | quick | {"gives_up_after": draw(seconds(60, 400))}
     if kind == "zone-loss":

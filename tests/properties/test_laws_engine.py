@@ -253,7 +253,7 @@ def test_laws_of_the_engine(data: Data, seed: int) -> None:
 LEAST_SHARE = {
     "promoted": 0.30,
     "loss": 0.10,
-    "split": 0.05,
+    "split": 0.02,
     "healed before a decision": 0.10,
     "overlapping faults": 0.10,
     "old primary back": 0.05,
