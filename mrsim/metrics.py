@@ -150,7 +150,8 @@ METRICS: tuple[Metric, ...] = (
         "reconciliation_s",
         "duration",
         _STORE,
-        "From the fault until everything that former primaries alone held had been brought back.",
+        "From the fault until everything that former primaries alone held had been brought back; from the end of the "
+        "loss if it was back before the fault.",
         aliases=("reconciliation",),
         unfinished=True,
         needs="failover.old_primary.reconcile",

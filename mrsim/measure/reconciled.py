@@ -39,22 +39,25 @@ def put_reconciled(
     for index, trace in enumerate(traces):
         history = trace.stores[store]
         stranded = [
-            (count, _back_s(history, b))
+            (count, _back_s(history, b), b.end_s)
             for count, b in zip(commits[index].per_bin, bins[index], strict=True)
             if b.fate.absent and count
         ]
         lacking = commits[index].lacking.items()
-        stranded += [(found.count, _back_s(history, bins[index][at])) for at, found in lacking if found.count]
-        total, back = sum(count for count, _ in stranded), sum(count for count, at_s in stranded if at_s < INF)
+        copied = [(found.count, bins[index][at]) for at, found in lacking if found.count]
+        stranded += [(count, _back_s(history, b), b.end_s) for count, b in copied]
+        total = sum(count for count, _, _ in stranded)
+        back = sum(count for count, at_s, _ in stranded if at_s < INF)
         recovered[index] = math.floor(back * rule.recovers + 1e-9)
         missing[index] = total - recovered[index]
         if not total:
             continue
-        fault_s = trace.fault_s if trace.fault_s < INF else 0.0
-        last_s = max(at_s for _, at_s in stranded)
+        last_s, lost_s = max(at_s for _, at_s, _ in stranded), max(end_s for _, _, end_s in stranded)
         never = last_s == INF and trace.stopped_early
         status[index] = Status.NEVER if never else Status.CENSORED if last_s == INF else Status.OBSERVED
-        took[index] = INF if never else min(last_s, trace.horizon_s) - fault_s
+        # What a failover before any fault had cost may have been brought back before it.
+        since_s = trace.fault_s if last_s > trace.fault_s else lost_s
+        took[index] = INF if never else min(last_s, trace.horizon_s) - since_s
     labels = {"store": store}
     measures.put("recovered_writes", labels, recovered)
     measures.put("missing_writes", labels, missing)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mrsim.sim.commit import Acknowledgement, Member, acknowledge
 from mrsim.sim.signals import Signal, nobody_listens
-from mrsim.sim.wal import Stream
+from mrsim.sim.wal import LEVEL_S, Stream
 from mrsim.sim.world import DATABASE
 from mrsim.trace import INF, NO_EVENT, Asked, History, site_of
 
@@ -95,7 +95,7 @@ class Database:
         while line not in {history, -1}:
             until = min(until, self.histories[line].forked_at_s)
             line = self.histories[line].parent
-        return line == history and position_s <= until
+        return line == history and position_s <= until + LEVEL_S
 
     # What happens to nodes -----------------------------------------------------------------------------------------
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 from scipy import stats
 
+from mrsim.rng import Draws
 from mrsim.scenario.loader import loads
+from mrsim.sim.build import Builder
 from mrsim.sim.run import Simulator
-from mrsim.trace import Trace
+from mrsim.sim.world import Sampler, World
+from mrsim.trace import History, Trace
 from tests.happened import events, only, when
 
 ALPHA = 1e-5
@@ -147,3 +150,13 @@ def test_a_primary_that_steps_down_has_sent_what_it_wrote(in_flight: str) -> Non
         assert store.histories[1].node == "db@b"
         assert store.histories[1].forked_at_s == demoted.at_s
         assert "behind the fork" in events(trace, "standby-attached", "db@a-1")[0].note
+
+
+@pytest.mark.parametrize(("ahead_s", "on_it"), [(0.0, True), (1e-12, True), (1e-6, False)])
+def test_a_position_at_the_fork_is_not_ahead_of_it(ahead_s: float, *, on_it: bool) -> None:
+    """Two standbys that hold all of the old primary's WAL stand at the fork, each by sums of its own."""
+    scenario = loads(TEXT + f"  - {{{_partition('a', 'b', '600s', '60s')}}}\n")
+    world = World(Sampler(Draws(1, 0, 1)), 0, scenario.horizon)
+    database = Builder(scenario).build(world)[0].databases["db"]
+    database.histories.append(History("db@b", 0, forked_at_s=610.1, began_s=620.0))
+    assert database.on_line(0, 610.1 + ahead_s, 1) == on_it
