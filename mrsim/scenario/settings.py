@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from copy import copy
+from copy import copy, deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -167,7 +167,9 @@ def apply_expanded(
     changed = []
     for index in left:
         path, left_out = settings[index].path, values[index].data is LEFT_OUT
-        if not left_out and _put(data, path, values[index].data):
+        # What a preset says is not taken away with a key: it is overruled, if the part is one that may be missing.
+        value = None if left_out else values[index].data
+        if (not left_out or _put(deepcopy(data), path, LEFT_OUT)) and _put(data, path, value):
             _note(document, path, values[index], index)
             changed.append(where(path))
         else:
@@ -259,6 +261,4 @@ def _lost(data: Any, path: Path, *, left_out: bool = False) -> tuple[str, str]:
             data = data[part]
         else:
             return f"{around} is {shortened(shown_value(data))}, which has nothing inside", f"set {around} itself"
-    if left_out:
-        return "nothing is written here that could be taken away", "a preset or a default says it: set another value"
     return "this cannot be set", ""

@@ -191,16 +191,21 @@ def test_an_optional_part_is_taken_away_as_if_its_key_had_been_left_out(nothing:
     assert nothing is not None or str(setting) == "stores.orders-db.failover.fence=null"
 
 
+def test_what_a_preset_says_is_overruled_where_it_may_be_missing() -> None:
+    scenario = load(FILE.parents[1] / "single-region" / "zone-cut-isolation-check.yaml")
+    (store,) = scenario.stores
+    without = scenario.with_({f"stores.{store}.in_region.lease": None}).stores[store].in_region
+    assert scenario.stores[store].in_region.lease is not None
+    assert without.lease is None
+
+
 @pytest.mark.parametrize(
     ("path", "message"),
     [
         ("stores.orders-db.primary", "'primary' is missing (write the region of the primary)"),
         ("dns.shop.tll", "there is no 'tll' in dns.shop (did you mean 'ttl'?)"),
         ("faults[0]", "an item of a list cannot be taken away (set faults to those that stay)"),
-        (
-            "stores.orders-db.endpoint.reconnect",
-            "nothing is written here that could be taken away (a preset or a default says it: set another value)",
-        ),
+        ("stores.orders-db.endpoint.reconnect", "None is not a duration (write 75ms, 30s, 5min or 4h)"),
     ],
 )
 def test_what_cannot_be_taken_away_is_said_in_one_line(path: str, message: str) -> None:
